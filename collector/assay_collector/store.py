@@ -1,0 +1,515 @@
+"""
+The store port: what every store promises to the stages above it.
+
+A store is five small ports that share one database. An adapter keeps these promises for all of them:
+
+- **All or nothing.** Each method that writes is one transaction. When it raises, nothing of it was written.
+- **Durable on return.** What a method wrote survives ``kill -9`` of the process from the moment it returns, and, with
+  the default settings, a power cut.
+- **Once.** An event is the same event iff its ``event_id`` is the same. It, and everything derived from it, is written
+  at most once, however often and however concurrently it is committed. The insert decides, in its own transaction.
+- **Order-free.** Tallies are increments that commute, so the result of many commits does not depend on their order.
+- **Failure has a name.** A store that cannot answer now (full, locked, read-only) raises ``StoreUnavailable``; the
+  caller may try again and loses nothing by it. Any other exception is a bug.
+
+Adapters are safe to use from many threads. Instants are microseconds since the Unix epoch, ids are 16 bytes.
+One test suite (``tests/stores``) runs over every adapter.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import msgspec
+
+from assay.contract.errors import AssayError
+
+
+@dataclass(eq=False)
+class StoreUnavailable(AssayError):
+    """The store cannot answer now; trying again later is right."""
+
+    reason: str
+
+    def __str__(self) -> str:
+        return f"the store cannot answer now ({self.reason}); try again later"
+
+
+# --- events ---
+
+
+class EventRow(msgspec.Struct, frozen=True, gc=False):
+    """One stored event. Who did it is a hash; raw identifiers live in the identifiers table alone."""
+
+    event_id: bytes
+    source: str
+    message_id: str
+    type: str
+    name: str | None  # the track event, or the page's or screen's name
+    at: int  # what everything is computed by
+    original_at: int | None  # the client's own claim
+    sent_at: int | None
+    received_at: int
+    clamped: bool  # `at` would have lain in the future
+    leaf: bytes  # the raw identity on the event: its user id, else its anonymous id
+    account: bytes | None  # the account named on the event
+    properties: bytes  # JSON object; the traits, for identify and group
+    context: bytes  # JSON object
+    digest: bytes  # of what the client said; tells a duplicate from a conflict
+    consent_id: bytes | None  # the consent snapshot it was decided under
+    scored: bool  # whether consent allows it to be tallied
+    violations: bytes | None  # JSON array, for events stored although they fail the plan
+    schema_version: str | None
+
+
+class Identifier(msgspec.Struct, frozen=True, gc=False):
+    """The one place where a raw identifier is kept."""
+
+    id: bytes
+    namespace: str
+    type: str  # user | anonymous | device | email_hash | external | account
+    value: str
+
+
+class Link(msgspec.Struct, frozen=True, gc=False):
+    """Two identifiers seen together. `low` < `high`, so that a pair has one form."""
+
+    low: bytes
+    high: bytes
+    kind: str  # observed | alias | admin | rename
+    at: int
+    event_id: bytes
+
+
+class Membership(msgspec.Struct, frozen=True, gc=False):
+    """A leaf belongs to an account from `at` on."""
+
+    leaf: bytes
+    account: bytes
+    at: int
+    event_id: bytes
+    role: str | None = None
+
+
+class TraitChange(msgspec.Struct, frozen=True, gc=False):
+    """A trait took a value. The last by (at, event_id) up to a moment is its value at that moment."""
+
+    entity: bytes  # a leaf or an account
+    key: str
+    at: int
+    event_id: bytes
+    value: bytes  # JSON
+
+
+class ConsentEntry(msgspec.Struct, frozen=True, gc=False):
+    """One line of the consent log."""
+
+    subject: bytes  # a leaf
+    purpose: str
+    state: str  # granted | denied | withdrawn | expired | unknown
+    signal: str  # what it was read from: context.consent, gpc, ...
+    at: int
+    received_at: int
+    event_id: bytes | None
+    evidence: bytes  # JSON, the raw object
+
+
+class Mark(msgspec.Struct, frozen=True, gc=False):
+    """What one event adds to one tally."""
+
+    entity: bytes
+    signal: int
+    leaf: bytes
+    at: int
+    item: bytes | None = None  # for distinct: the hash of the value
+
+
+class Admission(msgspec.Struct, frozen=True, gc=False):
+    """An event that passed the door, with everything that follows from it. Written together, or not at all."""
+
+    event: EventRow
+    identifiers: tuple[Identifier, ...]
+    links: tuple[Link, ...] = ()
+    memberships: tuple[Membership, ...] = ()
+    traits: tuple[TraitChange, ...] = ()
+    consents: tuple[ConsentEntry, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    touches: tuple["Touch", ...] = ()
+
+
+class Quarantined(msgspec.Struct, frozen=True, gc=False):
+    """Something that was sent and not stored as an event, kept whole, with the reason."""
+
+    quarantine_id: bytes
+    source: str
+    message_id: str | None
+    received_at: int
+    reason: str  # code, e.g. schema_violation
+    pointer: str  # JSON pointer of the first violation, or ""
+    detail: str  # for people; never holds personal data
+    type: str | None
+    name: str | None
+    schema_version: str | None
+    library: str | None
+    library_version: str | None
+    raw: bytes
+
+
+class Outcome(msgspec.Struct, frozen=True, gc=False):
+    """Where a message went."""
+
+    message_id: str | None
+    status: Literal["stored", "duplicate", "conflict", "quarantined", "rejected"]
+    code: str | None = None  # the reason, unless stored or duplicate
+    detail: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReceiptLine:
+    """One answer to "where did my event go?"."""
+
+    source: str
+    message_id: str
+    status: Literal["stored", "conflict", "quarantined"]
+    received_at: int
+    at: int | None = None
+    type: str | None = None
+    name: str | None = None
+    code: str | None = None
+    detail: str | None = None
+    pointer: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """How many rows there are, as the operator sees them."""
+
+    stored: int
+    duplicates: int
+    conflicts: int
+    quarantined: Mapping[str, int]  # by reason
+
+
+class EventLog(Protocol):
+    """The events, the quarantine, and what is known of whoever sent them."""
+
+    def commit(
+        self, admissions: Sequence[Admission], quarantined: Sequence[Quarantined]
+    ) -> Sequence[Literal["stored", "duplicate", "conflict"]]:
+        """
+        Store events with all that follows from them, and quarantine the rest, in one transaction.
+
+        Concurrent calls share transactions (group commit). The same event twice in one call is stored once.
+
+        Returns:
+            One status an admission, in order. ``conflict``: the id was already taken by another payload; that payload
+            is kept beside it and counted.
+        """
+
+    def receipts(self, message_id: str) -> Sequence[ReceiptLine]:
+        """Every place where a message with this id went, in any source; newest first. Empty: never seen."""
+
+    def counts(self) -> Counts:
+        """Totals over the whole store."""
+
+    def quarantine(self, *, reason: str | None, limit: int, before: bytes | None) -> Sequence[Quarantined]:
+        """Quarantined messages, newest first. `before` pages: the last ``quarantine_id`` of the page before."""
+
+    def scan(self, after: int = 0) -> Iterator[tuple[int, EventRow]]:
+        """Every event in log order, with its position; for backfill, verification and export."""
+
+    def position(self) -> int:
+        """The last log position."""
+
+    def events_of(self, leaf: bytes, start: int, end: int) -> Sequence[EventRow]:
+        """A leaf's events with start <= at < end, by (at, event_id)."""
+
+    def identifier(self, id: bytes) -> Identifier | None:
+        """The raw identifier behind a hash."""
+
+
+# --- facts: what a decision is made from ---
+
+
+class Tally(msgspec.Struct, frozen=True, gc=False):
+    """One bucket of one signal: the matching events of one leaf within one hour."""
+
+    entity: bytes
+    signal: int
+    bucket: int  # hours since the epoch
+    leaf: bytes
+    n: int
+    first_at: int
+    last_at: int
+
+
+class TallyItem(msgspec.Struct, frozen=True, gc=False):
+    """One distinct value of one bucket."""
+
+    entity: bytes
+    signal: int
+    bucket: int
+    leaf: bytes
+    item: bytes
+    first_at: int
+    last_at: int
+
+
+class LinkRow(msgspec.Struct, frozen=True, gc=False):
+    """A pair with its earliest observation."""
+
+    low: bytes
+    high: bytes
+    kind: str
+    at: int
+    event_id: bytes
+    state: str = "active"  # active | blocked | undone
+    reason: str | None = None
+
+
+class Facts(Protocol):
+    """What decisions read. Every list is complete as of the call; order is unspecified unless said."""
+
+    def tallies(self, entities: Sequence[bytes], signals: Sequence[int]) -> Sequence[Tally]:
+        """Tally rows of these entities and signals."""
+
+    def items(self, entities: Sequence[bytes], signals: Sequence[int]) -> Sequence[TallyItem]:
+        """Distinct values of these entities and signals."""
+
+    def traits(self, entities: Sequence[bytes], keys: Sequence[str]) -> Sequence[TraitChange]:
+        """The history of these traits."""
+
+    def consents(self, subjects: Sequence[bytes], purpose: str) -> Sequence[ConsentEntry]:
+        """The consent log of these subjects for one purpose."""
+
+    def links_of(self, ids: Sequence[bytes]) -> Sequence[LinkRow]:
+        """Links with either end among these."""
+
+    def people(self, leaves: Sequence[bytes]) -> Mapping[bytes, bytes]:
+        """Leaf -> person, for leaves that were ever linked; a leaf not in it is a person of its own."""
+
+    def leaves_of(self, people: Sequence[bytes]) -> Mapping[bytes, Sequence[bytes]]:
+        """Person -> its leaves, for people of more than one leaf."""
+
+    def memberships(self, *, leaves: Sequence[bytes] = (), accounts: Sequence[bytes] = ()) -> Sequence[Membership]:
+        """Memberships of these leaves, or into these accounts."""
+
+    def types(self, ids: Sequence[bytes]) -> Mapping[bytes, str]:
+        """Identifier type by id."""
+
+
+# --- agenda and ledger ---
+
+EntityKind = Literal["user", "account"]
+Cause = Literal["event", "late", "corrected", "merge", "unmerge", "consent", "erasure", "definition", "timer"]
+
+
+class Touch(msgspec.Struct, frozen=True, gc=False):
+    """An entity has something new to be decided about."""
+
+    kind: EntityKind
+    entity: bytes  # a leaf, or an account
+    cause: str = "event"
+
+
+class AgendaEntry(msgspec.Struct, frozen=True, gc=False):
+    """An entity that is due."""
+
+    kind: EntityKind
+    entity: bytes
+    due_at: int
+    version: int  # rises with every touch, so that a touch during a decision is not lost
+    causes: frozenset[str]
+    since: int  # when it was first touched
+
+
+class Transition(msgspec.Struct, frozen=True, gc=False):
+    """One line of the ledger: append-only, and bitemporal (`effective_at`, `recorded_at`)."""
+
+    definition: str
+    definition_version: int
+    kind: EntityKind
+    entity: bytes  # a person or an account
+    episode: int  # counted from 1
+    step: str  # qualified | held | exited | expired | converted
+    revision: int  # counted from 1; the highest speaks
+    change: str  # new | corrected | retracted
+    effective_at: int
+    recorded_at: int
+    cause: str
+    evidence: bytes  # JSON: each signal's value and threshold, at effective_at
+
+
+class OutboxMessage(msgspec.Struct, frozen=True, gc=False):
+    """A notification that must leave the house at least once."""
+
+    message_id: str  # the idempotency key; the same for every attempt
+    endpoint: str  # the configured endpoint's name
+    entity: bytes  # messages of one endpoint and entity leave in order
+    type: str  # e.g. pql.qualified
+    body: bytes  # JSON
+    created_at: int
+
+
+class Decided(msgspec.Struct, frozen=True, gc=False):
+    """The result of one agenda entry."""
+
+    entry: AgendaEntry
+    transitions: tuple[Transition, ...]
+    outbox: tuple[OutboxMessage, ...]
+    next_at: int | None  # when time alone may change the verdict
+
+
+class Resolution(msgspec.Struct, frozen=True, gc=False):
+    """What resolving a component of links found."""
+
+    people: Mapping[bytes, bytes]  # leaf -> person, for every leaf of the component
+    blocked: Mapping[tuple[bytes, bytes], str]  # (low, high) -> reason
+    touches: tuple[Touch, ...]
+
+
+class Agenda(Protocol):
+    """Who is due to be decided, and what was decided."""
+
+    def touch(self, touches: Iterable[Touch], now: int) -> None:
+        """Put entities on the agenda, due now."""
+
+    def take(self, now: int, limit: int) -> Sequence[AgendaEntry]:
+        """The entries due, longest waiting first. They stay on the agenda until `complete`."""
+
+    def complete(self, decided: Sequence[Decided], now: int) -> None:
+        """
+        Append transitions and outbox rows, and take the entries off (or set their next moment), in one transaction.
+
+        An entry touched since it was taken stays due. A transition already in the ledger (same definition, entity,
+        episode, step and revision) is not written again, nor is its outbox row.
+        """
+
+    def resolve(self, resolution: Resolution, now: int) -> None:
+        """Replace what is known of a component of people, and touch whoever is concerned; one transaction."""
+
+    def ledger(self, *, kind: EntityKind, entities: Sequence[bytes]) -> Sequence[Transition]:
+        """Every transition of these entities, by recorded order."""
+
+    def qualified(self, *, definition: str | None, limit: int, offset: int) -> Sequence[Transition]:
+        """For every open episode, the transition that speaks; latest effective first."""
+
+    def backlog(self, now: int) -> tuple[int, int]:
+        """How many entries are due, and for how long the longest has waited (microseconds)."""
+
+
+# --- outbox ---
+
+
+class Delivery(msgspec.Struct, frozen=True, gc=False):
+    """An outbox message with its state."""
+
+    message: OutboxMessage
+    state: Literal["pending", "delivered", "dead"]
+    attempts: int
+    next_at: int  # not to be tried before
+    last_error: str | None = None
+
+
+class Outbox(Protocol):
+    """Messages on their way out: at least once each, in order an endpoint and entity."""
+
+    def due(self, now: int, limit: int, lease_until: int) -> Sequence[Delivery]:
+        """
+        Pending messages whose time has come, oldest first, leased so that nobody else takes them until `lease_until`.
+
+        Of each (endpoint, entity) only the oldest pending message: the next waits until it is delivered or dead.
+        """
+
+    def delivered(self, message_id: str, now: int) -> None:
+        """Record that the endpoint accepted it."""
+
+    def failed(self, message_id: str, error: str, next_at: int | None) -> None:
+        """Record a failed attempt; the next is at `next_at`, or never (a dead letter) when that is None."""
+
+    def dead(self, *, endpoint: str | None, limit: int) -> Sequence[Delivery]:
+        """Dead letters, newest first."""
+
+    def resend(self, message_ids: Sequence[str], now: int) -> int:
+        """Make dead letters pending again with a fresh count of attempts. Returns how many were dead."""
+
+    def pending(self) -> int:
+        """How many messages wait."""
+
+
+# --- sources and keys ---
+
+
+PlanMode = Literal["allow", "quarantine", "reject-in-development"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """Where events come from: an app, a site, a service. Events are the same only within a source."""
+
+    id: str  # short and stable, e.g. "web"; letters, digits, - and _
+    name: str
+    namespace: str = "default"  # userIds of one namespace mean the same person
+    invalid: PlanMode = "quarantine"  # for events that fail the plan
+    unplanned: PlanMode = "quarantine"  # for events the plan does not know
+    consent: Mapping[str, str] | None = None  # purpose -> opt_in | opt_out | exempt; default opt_out
+    categories: Mapping[str, Sequence[str]] | None = None  # the consent manager's category -> purposes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Key:
+    """A write key or an admin token, of which only a hash is kept."""
+
+    id: str  # public, e.g. "key_3fk2"; names the key without giving it away
+    kind: Literal["browser", "server", "admin"]
+    source: str | None  # None for admin tokens
+    digest: bytes  # SHA-256 of the secret; the secret is 256 bits of randomness, so no salt or stretching is needed
+    created_at: int
+    revoked_at: int | None = None
+    note: str = ""
+
+
+class Keyring(Protocol):
+    """Sources and keys. Secrets are never stored, only their digests."""
+
+    def sources(self) -> Sequence[Source]:
+        """All sources, by id."""
+
+    def put_source(self, source: Source, now: int) -> None:
+        """Create or change a source."""
+
+    def keys(self) -> Sequence[Key]:
+        """All keys, revoked ones too, newest first."""
+
+    def put_key(self, key: Key) -> None:
+        """Add a key."""
+
+    def revoke(self, key_id: str, now: int) -> bool:
+        """Revoke a key. False: there is no such key, or it was revoked before."""
+
+    def find(self, digest: bytes) -> Key | None:
+        """The live key with this digest."""
+
+
+class Store(Protocol):
+    """One database behind the five ports."""
+
+    @property
+    def events(self) -> EventLog: ...
+    @property
+    def facts(self) -> Facts: ...
+    @property
+    def agenda(self) -> Agenda: ...
+    @property
+    def outbox(self) -> Outbox: ...
+    @property
+    def keyring(self) -> Keyring: ...
+
+    def check(self) -> None:
+        """Raise StoreUnavailable unless the store can be read and written now."""
+
+    def setting(self, name: str, default: bytes) -> bytes:
+        """A value kept with the data (for example the identity key): `default` is written the first time."""
+
+    def close(self) -> None:
+        """Finish what is under way and release everything. Calling it again does nothing."""

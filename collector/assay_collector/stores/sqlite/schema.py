@@ -1,0 +1,144 @@
+"""
+The embedded store's tables, as migrations.
+
+Large tables are keyed by what a cluster would distribute them by: events by ``event_id``; tallies, agenda, transitions
+and traits by entity; links and people by leaf. No table needs a sequence that collectors would have to agree on:
+``seq`` is this file's own log position.
+
+A migration that has been released is never edited; a change is a new migration.
+"""
+
+from sqlite_utils import Database, Migrations
+
+migrations = Migrations("assay")
+
+_FIRST = """
+CREATE TABLE settings (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+
+CREATE TABLE sources (
+    id TEXT PRIMARY KEY, document TEXT NOT NULL, created_at INTEGER NOT NULL, changed_at INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE keys (
+    id TEXT PRIMARY KEY, kind TEXT NOT NULL, source TEXT REFERENCES sources (id), digest BLOB NOT NULL UNIQUE,
+    created_at INTEGER NOT NULL, revoked_at INTEGER, note TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE events (
+    seq INTEGER PRIMARY KEY,
+    event_id BLOB NOT NULL, source TEXT NOT NULL, message_id TEXT NOT NULL, type TEXT NOT NULL, name TEXT,
+    at INTEGER NOT NULL, original_at INTEGER, sent_at INTEGER, received_at INTEGER NOT NULL, clamped INTEGER NOT NULL,
+    leaf BLOB NOT NULL, account BLOB, properties TEXT NOT NULL, context TEXT NOT NULL, digest BLOB NOT NULL,
+    consent_id BLOB, scored INTEGER NOT NULL, violations TEXT, schema_version TEXT
+);
+CREATE UNIQUE INDEX events_by_id ON events (event_id);
+CREATE INDEX events_by_leaf ON events (leaf, at);
+
+CREATE TABLE conflicts (
+    event_id BLOB NOT NULL, digest BLOB NOT NULL, source TEXT NOT NULL, message_id TEXT NOT NULL,
+    received_at INTEGER NOT NULL, leaf BLOB NOT NULL, type TEXT NOT NULL, name TEXT, properties TEXT NOT NULL,
+    context TEXT NOT NULL,
+    PRIMARY KEY (event_id, digest)
+) WITHOUT ROWID;
+
+CREATE TABLE quarantine (
+    quarantine_id BLOB PRIMARY KEY, source TEXT NOT NULL, message_id TEXT, received_at INTEGER NOT NULL,
+    reason TEXT NOT NULL, pointer TEXT NOT NULL, detail TEXT NOT NULL, type TEXT, name TEXT, schema_version TEXT,
+    library TEXT, library_version TEXT, raw BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX quarantine_by_message ON quarantine (message_id);
+CREATE INDEX quarantine_by_reason ON quarantine (reason, quarantine_id);
+
+CREATE TABLE counters (
+    name TEXT NOT NULL, source TEXT NOT NULL, reason TEXT NOT NULL, n INTEGER NOT NULL,
+    PRIMARY KEY (name, source, reason)
+) WITHOUT ROWID;
+
+CREATE TABLE identifiers (
+    id BLOB PRIMARY KEY, namespace TEXT NOT NULL, type TEXT NOT NULL, value TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE links (
+    low BLOB NOT NULL, high BLOB NOT NULL, kind TEXT NOT NULL, at INTEGER NOT NULL, event_id BLOB NOT NULL,
+    rule_version INTEGER NOT NULL DEFAULT 1, state TEXT NOT NULL DEFAULT 'active', reason TEXT,
+    PRIMARY KEY (low, high, kind)
+) WITHOUT ROWID;
+CREATE INDEX links_by_high ON links (high);
+
+CREATE TABLE people (leaf BLOB PRIMARY KEY, person BLOB NOT NULL) WITHOUT ROWID;
+CREATE INDEX people_by_person ON people (person);
+
+CREATE TABLE memberships (
+    leaf BLOB NOT NULL, account BLOB NOT NULL, role TEXT, valid_from INTEGER NOT NULL, valid_to INTEGER,
+    event_id BLOB NOT NULL,
+    PRIMARY KEY (leaf, account)
+) WITHOUT ROWID;
+CREATE INDEX memberships_by_account ON memberships (account);
+
+CREATE TABLE traits (
+    entity BLOB NOT NULL, key TEXT NOT NULL, at INTEGER NOT NULL, event_id BLOB NOT NULL, value TEXT NOT NULL,
+    PRIMARY KEY (entity, key, at, event_id)
+) WITHOUT ROWID;
+
+CREATE TABLE consent_snapshots (consent_id BLOB PRIMARY KEY, states TEXT NOT NULL, evidence TEXT NOT NULL)
+WITHOUT ROWID;
+CREATE TABLE consent_log (
+    subject BLOB NOT NULL, purpose TEXT NOT NULL, at INTEGER NOT NULL, event_id BLOB NOT NULL, state TEXT NOT NULL,
+    signal TEXT NOT NULL, basis TEXT, policy_version TEXT, received_at INTEGER NOT NULL, evidence TEXT NOT NULL,
+    PRIMARY KEY (subject, purpose, at, event_id, state, signal)
+) WITHOUT ROWID;
+CREATE TABLE tombstones (id BLOB PRIMARY KEY, created_at INTEGER NOT NULL, reason TEXT NOT NULL) WITHOUT ROWID;
+
+CREATE TABLE signals (
+    signal INTEGER PRIMARY KEY, document TEXT NOT NULL, filled_to INTEGER NOT NULL
+);
+CREATE TABLE tallies (
+    entity BLOB NOT NULL, signal INTEGER NOT NULL, bucket INTEGER NOT NULL, leaf BLOB NOT NULL,
+    n INTEGER NOT NULL, first_at INTEGER NOT NULL, last_at INTEGER NOT NULL,
+    total INTEGER,
+    least INTEGER, greatest INTEGER, first_value TEXT, last_value TEXT, first_event BLOB, last_event BLOB,
+    PRIMARY KEY (entity, signal, bucket, leaf)
+) WITHOUT ROWID;
+CREATE TABLE tally_items (
+    entity BLOB NOT NULL, signal INTEGER NOT NULL, bucket INTEGER NOT NULL, leaf BLOB NOT NULL, item BLOB NOT NULL,
+    first_at INTEGER NOT NULL, last_at INTEGER NOT NULL,
+    PRIMARY KEY (entity, signal, bucket, leaf, item)
+) WITHOUT ROWID;
+
+CREATE TABLE agenda (
+    kind TEXT NOT NULL, entity BLOB NOT NULL, due_at INTEGER NOT NULL, version INTEGER NOT NULL, causes TEXT NOT NULL,
+    since INTEGER NOT NULL,
+    PRIMARY KEY (entity, kind)
+) WITHOUT ROWID;
+CREATE INDEX agenda_by_due ON agenda (due_at);
+
+CREATE TABLE definitions (
+    id TEXT NOT NULL, version INTEGER NOT NULL, hash TEXT NOT NULL, status TEXT NOT NULL, document TEXT NOT NULL,
+    activated_at INTEGER NOT NULL,
+    PRIMARY KEY (id, version, hash)
+) WITHOUT ROWID;
+CREATE TABLE transitions (
+    definition TEXT NOT NULL, definition_version INTEGER NOT NULL, kind TEXT NOT NULL, entity BLOB NOT NULL,
+    episode INTEGER NOT NULL, step TEXT NOT NULL, revision INTEGER NOT NULL, change TEXT NOT NULL,
+    effective_at INTEGER NOT NULL, recorded_at INTEGER NOT NULL, cause TEXT NOT NULL, evidence TEXT NOT NULL,
+    PRIMARY KEY (entity, definition, episode, step, revision)
+) WITHOUT ROWID;
+CREATE INDEX transitions_by_definition ON transitions (definition, effective_at);
+
+CREATE TABLE outbox (
+    message_id TEXT PRIMARY KEY, position INTEGER NOT NULL, endpoint TEXT NOT NULL, entity BLOB NOT NULL,
+    type TEXT NOT NULL, body TEXT NOT NULL, created_at INTEGER NOT NULL, state TEXT NOT NULL DEFAULT 'pending',
+    attempts INTEGER NOT NULL DEFAULT 0, next_at INTEGER NOT NULL, leased_until INTEGER NOT NULL DEFAULT 0,
+    last_error TEXT, done_at INTEGER
+) WITHOUT ROWID;
+CREATE INDEX outbox_by_lane ON outbox (state, endpoint, entity, position);
+CREATE INDEX outbox_by_next ON outbox (state, next_at);
+"""
+
+
+@migrations()
+def m001_the_spine(db: Database) -> None:
+    """Everything from events to outbox."""
+    for statement in _FIRST.split(";"):
+        if statement.strip():
+            db.execute(statement)

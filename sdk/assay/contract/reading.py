@@ -1,0 +1,524 @@
+"""
+Reading what clients really send: bytes to an envelope, and each of its items to an event or a rejection.
+
+Two steps, because authorisation stands between them and because one bad item must never cost its neighbours. The fast
+path decodes with msgspec. What msgspec refuses (bare NaN, lone surrogates, 1e400, broken UTF-8) goes item by item
+through the standard library's decoder and a cleaning pass, so that everything behind this door is plain JSON.
+
+Source: the tracking API as Segment documents it, and as its and its peers' SDKs really use it.
+"""
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+
+from assay.contract.errors import AssayError
+from assay.contract.messages import MESSAGE_TYPES, Event, MessageType, Rejection
+from assay.contract.times import MINUTE, UnreadableTime, parse_instant
+
+EVENT_BYTES_MAX = 32 * 1024
+DEPTH_MAX = 64
+ID_CHARS_MAX = 512
+MESSAGE_ID_CHARS_MAX = 255
+NAME_CHARS_MAX = 512
+# A difference between sentAt and receipt below this is the network, not a wrong clock. Correcting for it would make an
+# event's time depend on which of its copies arrived first.
+CLOCK_TOLERANCE = 1 * MINUTE
+FUTURE_TOLERANCE = 5 * MINUTE
+
+Json = dict[str, Any]
+
+
+@dataclass(eq=False)
+class UnreadableBody(AssayError):
+    """A request body of which nothing can be used."""
+
+    code: str
+    detail: str
+
+    def __str__(self) -> str:
+        return self.detail
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Envelope:
+    """A request body, opened: what holds for all its items, and the items, still sealed."""
+
+    type: MessageType | None  # what the path says; None for a batch, whose items say it themselves
+    items: tuple[bytes | memoryview | msgspec.Raw, ...]
+    write_key: str | None = None
+    sent_at: object = None
+    context: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Arrival:
+    """When and how a request came: everything about an item that does not stand in the item."""
+
+    received_at: int  # microseconds since the epoch
+    sent_at: object = None  # as the envelope or a header gave it; an item's own wins
+    anonymous_id: str | None = None  # from a header
+    context: Json = field(default_factory=dict)  # merged under the item's own
+
+
+class _WireBatch(msgspec.Struct, rename="camel"):
+    batch: list[msgspec.Raw]
+    write_key: Any = None
+    sent_at: Any = None
+    context: Any = None
+
+
+class _WireItem(msgspec.Struct, rename="camel", gc=False):
+    type: Any = None
+    event: Any = None
+    name: Any = None
+    message_id: Any = None
+    user_id: Any = None
+    anonymous_id: Any = None
+    previous_id: Any = None
+    group_id: Any = None
+    timestamp: Any = None
+    original_timestamp: Any = None
+    sent_at: Any = None
+    properties: Any = None
+    traits: Any = None
+    context: Any = None
+    write_key: Any = None
+
+
+class _WireKey(msgspec.Struct, rename="camel"):
+    write_key: Any = None
+
+
+_decode_batch = msgspec.json.Decoder(_WireBatch).decode
+_decode_item = msgspec.json.Decoder(_WireItem).decode
+_decode_key = msgspec.json.Decoder(_WireKey).decode
+
+
+# --- the envelope ---------------------------------------------------------------------------------------------------
+
+
+def open_envelope(body: bytes, type: MessageType | None) -> Envelope:
+    """
+    Open a request body.
+
+    Args:
+        body: The decompressed body, whatever its content type says.
+        type: The message type the path names, or None for a batch.
+
+    Raises:
+        UnreadableBody: It is not a JSON object, or a batch without a list of messages. Damage inside one message of a
+            batch is not an error here.
+    """
+    body = body.removeprefix(b"\xef\xbb\xbf")
+    return _open_batch(body) if type is None else _open_single(body, type)
+
+
+def _open_batch(body: bytes) -> Envelope:
+    try:
+        batch = _decode_batch(body)
+    except (msgspec.MsgspecError, RecursionError, UnicodeError):
+        return _open_damaged_batch(body)
+    return Envelope(
+        type=None,
+        items=tuple(batch.batch),
+        write_key=_text_or_none(batch.write_key),
+        sent_at=batch.sent_at,
+        context=batch.context if isinstance(batch.context, dict) else {},
+    )
+
+
+def _open_damaged_batch(body: bytes) -> Envelope:
+    fields: dict[str, Any] = {}
+    items: list[bytes] | None = None
+    for key, span in _split_object(body):
+        if key == "batch" and span[:1] == b"[":
+            items = _split_array(span)
+        elif key in ("writeKey", "sentAt", "context"):
+            fields[key] = _load_or_none(span)
+    if items is None:
+        raise UnreadableBody("invalid_batch", "the body has no list of messages named `batch`")
+    context = fields.get("context")
+    return Envelope(
+        type=None,
+        items=tuple(items),
+        write_key=_text_or_none(fields.get("writeKey")),
+        sent_at=fields.get("sentAt"),
+        context=context if isinstance(context, dict) else {},
+    )
+
+
+def _open_single(body: bytes, type: MessageType) -> Envelope:
+    try:
+        key = _decode_key(body).write_key
+    except (msgspec.MsgspecError, RecursionError, UnicodeError):
+        spans = dict(_split_object(body))
+        if not spans and body.strip()[:1] != b"{":
+            raise UnreadableBody("invalid_json", "the body is not a JSON object") from None
+        key = _load_or_none(spans.get("writeKey", b"null"))
+    return Envelope(type=type, items=(body,), write_key=_text_or_none(key))
+
+
+# Strings first, so that brackets inside them are not seen.
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|[{}\[\],:]', re.DOTALL)
+
+
+def _split_object(body: bytes) -> Iterator[tuple[str, bytes]]:
+    """The members of a JSON object as (key, raw value), by brackets alone: damage inside a value stays inside it."""
+    body = body.strip()
+    if body[:1] != b"{" or body[-1:] != b"}":
+        raise UnreadableBody("invalid_json", "the body is not a JSON object")
+    for part in _split(body[1:-1]):
+        match = _TOKEN.match(part)
+        if match is None or part[match.end() :].lstrip()[:1] != b":":
+            if part:
+                raise UnreadableBody("invalid_json", "the body is not valid JSON")
+            continue
+        key = _load_or_none(match[0])
+        yield str(key), part[match.end() :].lstrip()[1:].strip()
+
+
+def _split_array(span: bytes) -> list[bytes]:
+    if span[-1:] != b"]":
+        raise UnreadableBody("invalid_json", "the batch is cut off")
+    return [part for part in _split(span[1:-1]) if part]
+
+
+def _split(inner: bytes) -> Iterator[bytes]:
+    """The parts between top-level commas."""
+    depth = start = 0
+    for token in _TOKEN.finditer(inner):
+        sign = token[0]
+        if sign in (b"{", b"["):
+            depth += 1
+        elif sign in (b"}", b"]"):
+            depth -= 1
+            if depth < 0:
+                raise UnreadableBody("invalid_json", "the body is not valid JSON")
+        elif sign == b"," and depth == 0:
+            yield inner[start : token.start()].strip()
+            start = token.end()
+    if depth:
+        raise UnreadableBody("invalid_json", "the body is not valid JSON, or was cut off")
+    yield inner[start:].strip()
+
+
+# --- an item --------------------------------------------------------------------------------------------------------
+
+
+def read_item(
+    raw: bytes | memoryview | msgspec.Raw, type: MessageType | None, arrival: Arrival, new_id: Callable[[], str]
+) -> Event | Rejection:
+    """
+    Read one message into its canonical form.
+
+    Args:
+        raw: The message as JSON.
+        type: The type that the path names; None: the message names it.
+        arrival: When and how it came.
+        new_id: Draws a message id, for a message that has none and no time of its own either.
+
+    Returns:
+        The event, or why it is none. Nothing is raised, whatever the bytes.
+    """
+    size = len(memoryview(raw)) if not isinstance(raw, bytes) else len(raw)
+    if size > EVENT_BYTES_MAX:
+        return _reject_oversize(raw, type, size)
+    data = bytes(memoryview(raw)) if not isinstance(raw, bytes) else raw
+    if _is_too_deep(data):
+        return Rejection("too_deep", "", f"nested deeper than {DEPTH_MAX} levels")
+    item = _decode_leniently(data)
+    if isinstance(item, Rejection):
+        return item
+    try:
+        return _canonical(item, data, type, arrival, new_id)
+    except _Refused as refused:
+        return Rejection(
+            refused.code,
+            refused.pointer,
+            refused.detail,
+            message_id=_text_or_none(item.message_id),
+            type=type or _text_or_none(item.type),
+            name=_text_or_none(item.event) or _text_or_none(item.name),
+        )
+
+
+class _Refused(Exception):
+    def __init__(self, code: str, pointer: str, detail: str) -> None:
+        self.code, self.pointer, self.detail = code, pointer, detail
+
+
+def _decode_leniently(data: bytes) -> _WireItem | Rejection:
+    # msgspec passes \u0000 through; a NUL cannot be stored by every store, so it takes the cleaning path.
+    if b"\\u0000" not in data:
+        try:
+            return _decode_item(data)
+        except (msgspec.MsgspecError, RecursionError, UnicodeError):
+            pass
+    try:
+        return msgspec.convert(load_leniently(data), _WireItem)
+    except (ValueError, RecursionError):
+        return Rejection("invalid_json", "", "not a JSON object")
+
+
+def _canonical(
+    item: _WireItem, data: bytes, path_type: MessageType | None, arrival: Arrival, new_id: Callable[[], str]
+) -> Event:
+    kind = path_type or _read_type(item.type)
+    context = _read_object(item.context, "/context")
+    if arrival.context:
+        context = {**arrival.context, **context}
+    user_id = _read_id(item.user_id, "/userId")
+    anonymous_id = _read_id(item.anonymous_id, "/anonymousId") or arrival.anonymous_id
+    if user_id is None and anonymous_id is None:
+        raise _Refused("no_user_anon_id", "", "one of userId and anonymousId is needed")
+    original_at = _read_time(item.timestamp, item.original_timestamp)
+    sent_at = _sent_at(item.sent_at, arrival.sent_at)
+    at, clamped = event_time(original_at, sent_at, arrival.received_at)
+    traits_type = kind in ("identify", "group")
+    properties = _read_traits(item, context) if traits_type else _read_object(item.properties, "/properties")
+    return Event(
+        type=kind,
+        name=_read_name(kind, item),
+        message_id=_read_message_id(item, data, original_at, sent_at, new_id),
+        user_id=user_id,
+        anonymous_id=anonymous_id,
+        previous_id=_read_previous_id(kind, item),
+        group_id=_read_group_id(kind, item, properties, context),
+        at=at,
+        original_at=original_at,
+        sent_at=sent_at,
+        received_at=arrival.received_at,
+        clamped=clamped,
+        properties=properties,
+        context=context,
+        write_key=None if item.write_key is None else _text_or_none(item.write_key),
+    )
+
+
+def event_time(original_at: int | None, sent_at: int | None, received_at: int) -> tuple[int, bool]:
+    """
+    When an event happened, and whether that had to be clamped.
+
+    A client's clock is corrected by receivedAt - (sentAt - originalTimestamp), once it is off by more than the network
+    explains; what would lie in the future is set to five minutes after receipt.
+    """
+    if original_at is None:
+        return received_at, False
+    at = original_at
+    if sent_at is not None and abs(received_at - sent_at) > CLOCK_TOLERANCE:
+        at = received_at - (sent_at - original_at)
+    latest = received_at + FUTURE_TOLERANCE
+    return (latest, True) if at > latest else (at, False)
+
+
+def _read_type(value: object) -> MessageType:
+    text = value.strip().lower() if isinstance(value, str) else ""
+    for known in MESSAGE_TYPES:
+        if text == known:
+            return known
+    raise _Refused("unknown_type", "/type", f"type must be one of {', '.join(MESSAGE_TYPES)}")
+
+
+def _read_name(type: MessageType, item: _WireItem) -> str | None:
+    if type == "track":
+        name = _text_or_none(item.event)
+        if name is None:
+            raise _Refused("no_event_name", "/event", "a track message needs the name of its event")
+    elif type in ("page", "screen"):
+        name = _text_or_none(item.name)
+        if name is None and isinstance(item.properties, dict):
+            name = _text_or_none(item.properties.get("name"))
+    else:
+        return None
+    if name is not None and len(name) > NAME_CHARS_MAX:
+        raise _Refused("name_too_long", "/event", f"an event's name has at most {NAME_CHARS_MAX} characters")
+    return name
+
+
+def _read_id(value: object, pointer: str) -> str | None:
+    if type(value) is str:
+        if len(value) > ID_CHARS_MAX:
+            raise _Refused("id_too_long", pointer, f"an id has at most {ID_CHARS_MAX} characters")
+        return value or None
+    if value is None:
+        return None
+    text = _text_or_none(value)
+    if text is None:
+        raise _Refused("invalid_id", pointer, "an id must be a string or a number")
+    return text
+
+
+def _read_previous_id(type: MessageType, item: _WireItem) -> str | None:
+    if type != "alias":
+        return None
+    previous_id = _read_id(item.previous_id, "/previousId")
+    if previous_id is None:
+        raise _Refused("no_previous_id", "/previousId", "an alias message needs the previous id")
+    return previous_id
+
+
+def _read_group_id(type: MessageType, item: _WireItem, properties: Json, context: Json) -> str | None:
+    if type == "group":
+        group_id = _read_id(item.group_id, "/groupId")
+        if group_id is None:
+            raise _Refused("no_group_id", "/groupId", "a group message needs the id of the group")
+        return group_id
+    if type == "identify":
+        return _read_id(context.get("groupId"), "/context/groupId")
+    return _read_id(context.get("groupId"), "/context/groupId") or _read_id(
+        properties.get("groupId"), "/properties/groupId"
+    )
+
+
+def _read_message_id(
+    item: _WireItem, data: bytes, original_at: int | None, sent_at: int | None, new_id: Callable[[], str]
+) -> str:
+    message_id = _text_or_none(item.message_id)
+    if message_id is not None:
+        if len(message_id) > MESSAGE_ID_CHARS_MAX:
+            raise _Refused("message_id_too_long", "/messageId", f"at most {MESSAGE_ID_CHARS_MAX} characters")
+        return message_id
+    if item.message_id is not None and item.message_id != "":
+        raise _Refused("invalid_message_id", "/messageId", "a messageId must be a string or a number")
+    if original_at is None and sent_at is None:
+        return new_id()
+    # The same bytes sent again are the same event, so that a client without ids may retry.
+    return "derived-" + blake2b(data, digest_size=16).hexdigest()
+
+
+def _read_traits(item: _WireItem, context: Json) -> Json:
+    if item.traits is None:
+        return _read_object(context.get("traits"), "/context/traits")
+    return _read_object(item.traits, "/traits")
+
+
+def _read_object(value: object, pointer: str) -> Json:
+    if value is None:
+        return {}
+    if isinstance(value, dict):
+        return value
+    # PHP encodes an empty map as an empty list.
+    if value == [] or value == "":
+        return {}
+    raise _Refused("not_an_object", pointer, "must be a JSON object")
+
+
+def _read_time(*values: object) -> int | None:
+    for value in values:
+        if value is not None and value != "":
+            try:
+                return parse_instant(value)
+            except UnreadableTime as error:
+                raise _Refused("invalid_timestamp", "/timestamp", str(error)) from None
+    return None
+
+
+def _sent_at(*values: object) -> int | None:
+    """An unreadable sentAt only costs the clock correction, never the event."""
+    for value in values:
+        if value is not None and value != "":
+            try:
+                return parse_instant(value)
+            except UnreadableTime:
+                continue
+    return None
+
+
+def _text_or_none(value: object) -> str | None:
+    if isinstance(value, str):
+        return value or None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return str(int(value))
+    return str(value)
+
+
+def _reject_oversize(raw: bytes | memoryview | msgspec.Raw, type: MessageType | None, size: int) -> Rejection:
+    detail = f"{size} bytes; an event has at most {EVENT_BYTES_MAX}"
+    try:
+        item = _decode_item(memoryview(raw))
+    except (msgspec.MsgspecError, RecursionError, UnicodeError):
+        return Rejection("event_too_large", "", detail)
+    return Rejection(
+        "event_too_large",
+        "",
+        detail,
+        message_id=(_text_or_none(item.message_id) or "")[:MESSAGE_ID_CHARS_MAX] or None,
+        type=type or (_text_or_none(item.type) or "")[:NAME_CHARS_MAX] or None,
+        name=(_text_or_none(item.event) or "")[:NAME_CHARS_MAX] or None,
+    )
+
+
+def _is_too_deep(data: bytes) -> bool:
+    # Brackets bound the depth, and counting them is a hundred times cheaper than walking.
+    if data.count(b"{") + data.count(b"[") <= DEPTH_MAX:
+        return False
+    depth = 0
+    for token in _TOKEN.finditer(data):
+        if token[0] in (b"{", b"["):
+            depth += 1
+            if depth > DEPTH_MAX:
+                return True
+        elif token[0] in (b"}", b"]"):
+            depth -= 1
+    return False
+
+
+# --- the lenient decoder ----------------------------------------------------------------------------------------------
+
+
+def load_leniently(data: bytes) -> Any:
+    """
+    Decode JSON as loosely as clients write it, into plain JSON.
+
+    NaN and infinities become null, broken UTF-8, lone surrogates and NUL become U+FFFD, integers beyond 64 bits become
+    floats.
+
+    Raises:
+        ValueError: It is not JSON even so.
+        RecursionError: It is nested too deeply.
+    """
+    text = data.decode("utf-8", "replace")
+    return _clean(json.loads(text, parse_constant=lambda _: None, parse_int=_parse_int, parse_float=_parse_float))
+
+
+def _load_or_none(span: bytes) -> Any:
+    try:
+        return load_leniently(span)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _parse_int(digits: str) -> int | float | None:
+    if len(digits) < 19:
+        return int(digits)
+    if len(digits) > 400:
+        return None
+    number = int(digits)
+    return number if -(2**63) <= number < 2**64 else _parse_float(digits)
+
+
+def _parse_float(digits: str) -> float | None:
+    number = float(digits)
+    return number if math.isfinite(number) else None
+
+
+_UNCLEAN = re.compile("[\x00\ud800-\udfff]")
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return _UNCLEAN.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_clean(item) for item in value]
+    if isinstance(value, dict):
+        return {_clean(key): _clean(item) for key, item in value.items()}
+    return value

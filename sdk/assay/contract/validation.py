@@ -1,0 +1,214 @@
+"""
+Whether an event fits its schema, and if not, why.
+
+Two libraries share the work: jsonschema-rs gives the verdict on the hot path, jsonschema explains a failure.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import jsonschema_rs
+
+from assay.contract.display import kind_of
+from assay.contract.personal import PersonalData
+from assay.contract.subschemas import Schema, places
+
+if TYPE_CHECKING:
+    from assay.contract.explanation import Explainer
+
+# An event may break many rules; the first so many are enough to mend it.
+VIOLATIONS_MAX = 50
+# Beyond this size the slower explanation would cost a collector more than the event is worth.
+EXPLAINED_VALUES_MAX = 2_000
+# No event has so many; the walk over an instance that contains itself ends here.
+VALUES_MAX = 200_000
+
+# The name ends in .invalid (RFC 2606), so nothing could ever be fetched from it.
+_ROOT = "https://plan.invalid/"
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One rule that an event breaks. No field holds the value of a property marked as personal data."""
+
+    # Where, as a JSON pointer into the properties or traits; "" is the whole.
+    pointer: str
+    # The JSON Schema keyword; or `json`, `unplanned`, `version`, `schema` for what no keyword says.
+    rule: str
+    # What the rule asks for, as short text; "" where the rule says it all.
+    expected: str
+    # One line for a person, safe for a terminal.
+    message: str
+
+    def to_json(self) -> dict[str, str]:
+        """Write it as a JSON object with the four fields."""
+        return asdict(self)
+
+
+class TypeLibrary:
+    """The shared types of a plan, for both validators. Nothing outside of it can be reached."""
+
+    def __init__(self, types: Mapping[str, Schema]) -> None:
+        self.types = {_ROOT + file: rooted(document) for file, document in types.items()}
+        self.registry = jsonschema_rs.Registry(
+            list(self.types.items()), draft=jsonschema_rs.Draft202012, retriever=_refuse
+        )
+
+
+class EventValidator:
+    """One schema, compiled; it never raises, whatever the instance."""
+
+    def __init__(self, schema: Schema, library: TypeLibrary, personal: PersonalData) -> None:
+        """
+        Compile a schema that the plan's checks have accepted.
+
+        Raises:
+            ValueError: jsonschema-rs cannot compile it all the same.
+        """
+        self._schema = rooted(schema)
+        self._library = library
+        self._personal = personal
+        self._compiled = compile_schema(self._schema, library.registry)
+        # For the hot path: may raise on what is no JSON.
+        self.is_valid_unguarded: Callable[[Any], bool] = self._compiled.is_valid
+
+    def is_valid(self, instance: object) -> bool:
+        """Tell whether the instance fits; what JSON cannot express does not fit."""
+        try:
+            return self.is_valid_unguarded(instance)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException:  # noqa: BLE001 - a panic in the library derives from BaseException
+            return False
+
+    def explain(self, instance: object) -> tuple[Violation, ...]:
+        """
+        Say why an instance does not fit.
+
+        Returns:
+            At least one violation if ``is_valid`` is False, else none; at most VIOLATIONS_MAX.
+        """
+        if self.is_valid(instance):
+            return ()
+        survey = _survey(instance)
+        found = [Violation(self._personal.pointer(path), "json", "JSON", text) for path, text in survey.slips]
+        if survey.values <= EXPLAINED_VALUES_MAX:
+            found += self._explainer.violations(instance)
+        if not found:
+            found += self._explainer.violations_by_verdict(self._compiled, instance)
+        return tuple(found[:VIOLATIONS_MAX]) or (_UNEXPLAINED,)
+
+    @cached_property
+    def _explainer(self) -> "Explainer":
+        # jsonschema takes tens of milliseconds to import, and most processes never need it.
+        from assay.contract.explanation import Explainer
+
+        return Explainer(self._schema, self._library.types, self._personal)
+
+
+_UNEXPLAINED = Violation(
+    "", "schema", "", "does not fit its schema by the verdict, and the explanation finds no rule that it breaks"
+)
+
+
+def rooted(document: Schema) -> Schema:
+    """Copy a document with its references made absolute, without ``$schema`` and root ``$id``."""
+    copy: Schema = _copy(document)
+    copy.pop("$id", None)
+    for _, schema in places("", copy):
+        if not isinstance(schema, dict):
+            continue
+        # jsonschema would switch from our validator to the stock one at every `$schema`.
+        schema.pop("$schema", None)
+        if str(schema.get("$ref", "")).startswith("types/"):
+            schema["$ref"] = _ROOT + schema["$ref"]
+    return copy
+
+
+def compile_schema(
+    schema: Schema, registry: jsonschema_rs.Registry | None = None
+) -> jsonschema_rs.Draft202012Validator:
+    """
+    Compile for the verdict: formats are asserted, patterns run in linear time, nothing is fetched.
+
+    Raises:
+        ValueError: The library cannot compile it.
+    """
+    return jsonschema_rs.Draft202012Validator(
+        schema,
+        registry=registry,
+        retriever=_refuse,
+        validate_formats=True,
+        pattern_options=jsonschema_rs.RegexOptions(),
+    )
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _copy(inner) for name, inner in value.items()}
+    return [_copy(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _refuse(uri: str) -> Any:
+    raise ValueError(f"{uri} is outside of the plan")
+
+
+@dataclass(frozen=True, slots=True)
+class _Survey:
+    """What a walk over an instance met."""
+
+    values: int
+    slips: list[tuple[tuple[str | int, ...], str]]
+
+
+def _survey(instance: object) -> _Survey:
+    """Count an instance's values, and find what JSON cannot express; without recursion, so any depth will do."""
+    stack: list[tuple[tuple[Any, ...] | None, str | int, object]] = [(None, "", instance)]
+    slips: list[tuple[tuple[str | int, ...], str]] = []
+    values = 0
+    while stack and values < VALUES_MAX and len(slips) < VIOLATIONS_MAX:
+        at = stack.pop()
+        values += 1
+        slip = _slip(at[2])
+        if slip:
+            slips.append((_path(at), slip))
+        stack += [(at, token, child) for token, child in _children(at[2])]
+    return _Survey(values, slips)
+
+
+def _children(value: object) -> list[tuple[str | int, object]]:
+    if isinstance(value, dict):
+        return [(name, inner) for name, inner in value.items() if isinstance(name, str)]
+    return list(enumerate(value)) if isinstance(value, list | tuple) else []
+
+
+def _path(at: tuple[Any, ...]) -> tuple[str | int, ...]:
+    tokens: list[str | int] = []
+    while at[0] is not None:
+        tokens.append(at[1])
+        at = at[0]
+    return tuple(reversed(tokens))
+
+
+def _slip(value: object) -> str:
+    if isinstance(value, str):
+        return _surrogates("the text", value)
+    if isinstance(value, dict):
+        if not all(isinstance(name, str) for name in value):
+            return "has a property whose name is no text"
+        return next(filter(None, (_surrogates("a property's name", name) for name in value)), "")
+    if value is None or isinstance(value, bool | int | float | list | tuple):
+        return ""
+    return f"is {kind_of(value)}"
+
+
+def _surrogates(what: str, text: str) -> str:
+    if text.isascii():
+        return ""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return f"{what} holds half of a surrogate pair, which UTF-8 cannot carry"
+    return ""

@@ -17,12 +17,15 @@ One test suite (``tests/stores``) runs over every adapter.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import msgspec
 
 from assay.contract.errors import AssayError
+from assay_collector.pql.definition import EntityKind
+from assay_collector.pql.ledger import Transition
 
 
 @dataclass(eq=False)
@@ -124,6 +127,14 @@ class Mark(msgspec.Struct, frozen=True, gc=False):
     item: bytes | None = None  # for distinct: the hash of the value
 
 
+class ConsentSnapshot(msgspec.Struct, frozen=True, gc=False):
+    """The consent that an event was decided under; many events share one."""
+
+    consent_id: bytes  # derived from the rest
+    states: bytes  # JSON object: purpose -> state
+    evidence: bytes  # JSON: what it was read from
+
+
 class Admission(msgspec.Struct, frozen=True, gc=False):
     """An event that passed the door, with everything that follows from it. Written together, or not at all."""
 
@@ -132,6 +143,7 @@ class Admission(msgspec.Struct, frozen=True, gc=False):
     links: tuple[Link, ...] = ()
     memberships: tuple[Membership, ...] = ()
     traits: tuple[TraitChange, ...] = ()
+    consent: ConsentSnapshot | None = None
     consents: tuple[ConsentEntry, ...] = ()
     marks: tuple[Mark, ...] = ()
     touches: tuple["Touch", ...] = ()
@@ -190,12 +202,13 @@ class Counts:
     quarantined: Mapping[str, int]  # by reason
 
 
+CommitStatus = Literal["stored", "duplicate", "conflict"]
+
+
 class EventLog(Protocol):
     """The events, the quarantine, and what is known of whoever sent them."""
 
-    def commit(
-        self, admissions: Sequence[Admission], quarantined: Sequence[Quarantined]
-    ) -> Sequence[Literal["stored", "duplicate", "conflict"]]:
+    def commit(self, admissions: Sequence[Admission], quarantined: Sequence[Quarantined]) -> Sequence[CommitStatus]:
         """
         Store events with all that follows from them, and quarantine the rest, in one transaction.
 
@@ -220,9 +233,6 @@ class EventLog(Protocol):
 
     def position(self) -> int:
         """The last log position."""
-
-    def events_of(self, leaf: bytes, start: int, end: int) -> Sequence[EventRow]:
-        """A leaf's events with start <= at < end, by (at, event_id)."""
 
     def identifier(self, id: bytes) -> Identifier | None:
         """The raw identifier behind a hash."""
@@ -268,7 +278,7 @@ class LinkRow(msgspec.Struct, frozen=True, gc=False):
 
 
 class Facts(Protocol):
-    """What decisions read. Every list is complete as of the call; order is unspecified unless said."""
+    """What decisions read: one consistent snapshot. Every list is complete; order is unspecified unless said."""
 
     def tallies(self, entities: Sequence[bytes], signals: Sequence[int]) -> Sequence[Tally]:
         """Tally rows of these entities and signals."""
@@ -294,14 +304,19 @@ class Facts(Protocol):
     def memberships(self, *, leaves: Sequence[bytes] = (), accounts: Sequence[bytes] = ()) -> Sequence[Membership]:
         """Memberships of these leaves, or into these accounts."""
 
-    def types(self, ids: Sequence[bytes]) -> Mapping[bytes, str]:
-        """Identifier type by id."""
+    def identifiers(self, ids: Sequence[bytes]) -> Mapping[bytes, Identifier]:
+        """The raw identifiers behind these hashes."""
+
+    def events_of(self, leaf: bytes, start: int, end: int) -> Sequence[EventRow]:
+        """A leaf's events with start <= at < end, by (at, event_id)."""
+
+    def ledger(self, kind: EntityKind, entities: Sequence[bytes]) -> Sequence[Transition]:
+        """Every transition of these entities, as recorded."""
 
 
 # --- agenda and ledger ---
 
-EntityKind = Literal["user", "account"]
-Cause = Literal["event", "late", "corrected", "merge", "unmerge", "consent", "erasure", "definition", "timer"]
+Cause = Literal["event", "identity", "trait", "consent", "definition", "timer", "erasure"]
 
 
 class Touch(msgspec.Struct, frozen=True, gc=False):
@@ -309,7 +324,7 @@ class Touch(msgspec.Struct, frozen=True, gc=False):
 
     kind: EntityKind
     entity: bytes  # a leaf, or an account
-    cause: str = "event"
+    cause: Cause = "event"
 
 
 class AgendaEntry(msgspec.Struct, frozen=True, gc=False):
@@ -321,23 +336,6 @@ class AgendaEntry(msgspec.Struct, frozen=True, gc=False):
     version: int  # rises with every touch, so that a touch during a decision is not lost
     causes: frozenset[str]
     since: int  # when it was first touched
-
-
-class Transition(msgspec.Struct, frozen=True, gc=False):
-    """One line of the ledger: append-only, and bitemporal (`effective_at`, `recorded_at`)."""
-
-    definition: str
-    definition_version: int
-    kind: EntityKind
-    entity: bytes  # a person or an account
-    episode: int  # counted from 1
-    step: str  # qualified | held | exited | expired | converted
-    revision: int  # counted from 1; the highest speaks
-    change: str  # new | corrected | retracted
-    effective_at: int
-    recorded_at: int
-    cause: str
-    evidence: bytes  # JSON: each signal's value and threshold, at effective_at
 
 
 class OutboxMessage(msgspec.Struct, frozen=True, gc=False):
@@ -364,7 +362,7 @@ class Resolution(msgspec.Struct, frozen=True, gc=False):
     """What resolving a component of links found."""
 
     people: Mapping[bytes, bytes]  # leaf -> person, for every leaf of the component
-    blocked: Mapping[tuple[bytes, bytes], str]  # (low, high) -> reason
+    links: Mapping[tuple[bytes, bytes], str | None]  # (low, high) -> why it is blocked, None: it is active
     touches: tuple[Touch, ...]
 
 
@@ -387,9 +385,6 @@ class Agenda(Protocol):
 
     def resolve(self, resolution: Resolution, now: int) -> None:
         """Replace what is known of a component of people, and touch whoever is concerned; one transaction."""
-
-    def ledger(self, *, kind: EntityKind, entities: Sequence[bytes]) -> Sequence[Transition]:
-        """Every transition of these entities, by recorded order."""
 
     def qualified(self, *, definition: str | None, limit: int, offset: int) -> Sequence[Transition]:
         """For every open episode, the transition that speaks; latest effective first."""
@@ -414,24 +409,33 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
 class Outbox(Protocol):
     """Messages on their way out: at least once each, in order an endpoint and entity."""
 
-    def due(self, now: int, limit: int, lease_until: int) -> Sequence[Delivery]:
+    def due(self, endpoint: str, now: int, limit: int, lease_until: int) -> Sequence[Delivery]:
         """
-        Pending messages whose time has come, oldest first, leased so that nobody else takes them until `lease_until`.
+        An endpoint's messages whose time has come, longest due first, leased so that nobody takes them again until
+        `lease_until`.
 
-        Of each (endpoint, entity) only the oldest pending message: the next waits until it is delivered or dead.
+        Of each entity only the oldest pending message: the next waits until it is delivered or dead.
         """
 
     def delivered(self, message_id: str, now: int) -> None:
-        """Record that the endpoint accepted it."""
+        """Record that the endpoint accepted it. Its body is not kept: it may hold a raw identifier."""
 
     def failed(self, message_id: str, error: str, next_at: int | None) -> None:
-        """Record a failed attempt; the next is at `next_at`, or never (a dead letter) when that is None."""
+        """
+        Record a failed attempt; the next is at `next_at`, or never (a dead letter) when that is None.
+
+        Does nothing to a message that is no longer pending: a late failure does not undo a delivery.
+        """
 
     def dead(self, *, endpoint: str | None, limit: int) -> Sequence[Delivery]:
         """Dead letters, newest first."""
 
     def resend(self, message_ids: Sequence[str], now: int) -> int:
-        """Make dead letters pending again with a fresh count of attempts. Returns how many were dead."""
+        """
+        Make dead letters pending again, due now, with a fresh count of attempts; each keeps its place in its order.
+
+        Returns how many were dead.
+        """
 
     def pending(self) -> int:
         """How many messages wait."""
@@ -497,13 +501,14 @@ class Store(Protocol):
     @property
     def events(self) -> EventLog: ...
     @property
-    def facts(self) -> Facts: ...
-    @property
     def agenda(self) -> Agenda: ...
     @property
     def outbox(self) -> Outbox: ...
     @property
     def keyring(self) -> Keyring: ...
+
+    def snapshot(self) -> AbstractContextManager[Facts]:
+        """A consistent view of all facts, for as long as the block lasts."""
 
     def check(self) -> None:
         """Raise StoreUnavailable unless the store can be read and written now."""

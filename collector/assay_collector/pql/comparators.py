@@ -200,8 +200,4 @@ def _plain(value: object) -> Value:
 def _show(value: object) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(_show(item) for item in value) + "]"
-    return {True: "true", False: "false", None: "null"}.get(value, str(value)) if _is_flag(value) else str(value)
-
-
-def _is_flag(value: object) -> bool:
-    return value is None or isinstance(value, bool)
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -106,8 +106,8 @@ CREATE TABLE tally_items (
 ) WITHOUT ROWID;
 
 CREATE TABLE agenda (
-    kind TEXT NOT NULL, entity BLOB NOT NULL, due_at INTEGER NOT NULL, version INTEGER NOT NULL, causes TEXT NOT NULL,
-    since INTEGER NOT NULL,
+    kind TEXT NOT NULL, entity BLOB NOT NULL, due_at INTEGER NOT NULL, version INTEGER NOT NULL,
+    causes INTEGER NOT NULL, since INTEGER NOT NULL,
     PRIMARY KEY (entity, kind)
 ) WITHOUT ROWID;
 CREATE INDEX agenda_by_due ON agenda (due_at);
@@ -126,13 +126,14 @@ CREATE TABLE transitions (
 CREATE INDEX transitions_by_definition ON transitions (definition, effective_at);
 
 CREATE TABLE outbox (
-    message_id TEXT PRIMARY KEY, position INTEGER NOT NULL, endpoint TEXT NOT NULL, entity BLOB NOT NULL,
+    position INTEGER PRIMARY KEY, message_id TEXT NOT NULL UNIQUE, endpoint TEXT NOT NULL, entity BLOB NOT NULL,
     type TEXT NOT NULL, body TEXT NOT NULL, created_at INTEGER NOT NULL, state TEXT NOT NULL DEFAULT 'pending',
     attempts INTEGER NOT NULL DEFAULT 0, next_at INTEGER NOT NULL, leased_until INTEGER NOT NULL DEFAULT 0,
-    last_error TEXT, done_at INTEGER
-) WITHOUT ROWID;
-CREATE INDEX outbox_by_lane ON outbox (state, endpoint, entity, position);
-CREATE INDEX outbox_by_next ON outbox (state, next_at);
+    last_error TEXT, delivered_at INTEGER, first INTEGER NOT NULL
+);
+CREATE INDEX outbox_by_turn ON outbox (endpoint, next_at, position) WHERE first = 1;
+CREATE INDEX outbox_by_lane ON outbox (endpoint, entity, position) WHERE state = 'pending';
+CREATE INDEX outbox_by_death ON outbox (position) WHERE state = 'dead';
 """
 
 

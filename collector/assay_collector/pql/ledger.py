@@ -1,0 +1,128 @@
+"""From verdicts to the ledger: what has to be written so that it says what is true now."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
+
+from assay_collector.pql.decision import Moment
+from assay_collector.pql.definition import Definition, EntityKind
+
+# What is learned this long after it took effect came late; below, it is just how long things take.
+LATE_AFTER = 3_600_000_000
+
+
+class Transition(msgspec.Struct, frozen=True, gc=False):
+    """One line of the ledger: append-only, and bitemporal (`effective_at`, `recorded_at`)."""
+
+    definition: str
+    definition_version: int
+    kind: EntityKind
+    entity: bytes  # a person or an account
+    episode: int  # counted from 1
+    step: str  # qualified | held | exited | expired | converted
+    revision: int  # counted from 1; the highest speaks
+    change: str  # new | corrected | retracted
+    effective_at: int
+    recorded_at: int
+    cause: str
+    evidence: bytes  # JSON: each signal's value and threshold, at effective_at
+
+
+Key = tuple[int, str]  # episode, step
+# The causes that speak for themselves, the strongest first.
+_CAUSES = ("definition", "erasure", "consent", "identity", "trait", "timer")
+
+
+def speaking(rows: Iterable[Transition]) -> dict[Key, Transition]:
+    """Of each (episode, step) the row with the highest revision, for one definition and entity."""
+    view: dict[Key, Transition] = {}
+    for row in rows:
+        key = (row.episode, row.step)
+        if key not in view or row.revision > view[key].revision:
+            view[key] = row
+    return view
+
+
+def standing(rows: Iterable[Transition]) -> dict[Key, Transition]:
+    """What the ledger says now: the rows that speak, less those retracted."""
+    return {key: row for key, row in speaking(rows).items() if row.change != "retracted"}
+
+
+def reconcile(
+    definition: Definition,
+    entity: bytes,
+    moments: Sequence[Moment],
+    rows: Sequence[Transition],
+    *,
+    causes: frozenset[str],
+    now: int,
+    evidence: Callable[[Moment], bytes],
+) -> tuple[Transition, ...]:
+    """
+    The transitions to append.
+
+    Args:
+        moments: What is true.
+        rows: What the ledger holds for this definition and entity.
+        causes: What put the entity on the agenda.
+        evidence: Computes a moment's evidence; called for what is new or corrected only.
+
+    Returns:
+        New, corrected and retracted steps; empty when the ledger already says so. Writing them and asking again gives
+        nothing, so a repeated decision changes nothing.
+    """
+    view = speaking(rows)
+    wanted = {(moment.episode, moment.step): moment for moment in moments}
+    appended: list[Transition] = []
+    for key, moment in wanted.items():
+        row = view.get(key)
+        if row is None or row.change == "retracted":
+            change = "new"
+        elif row.effective_at != moment.at:
+            change = "corrected"
+        else:
+            continue
+        appended.append(
+            Transition(
+                definition=definition.id,
+                definition_version=definition.version,
+                kind=definition.entity,
+                entity=entity,
+                episode=moment.episode,
+                step=moment.step,
+                revision=1 if row is None else row.revision + 1,
+                change=change,
+                effective_at=moment.at,
+                recorded_at=now,
+                cause=_cause(causes, moment.at, now),
+                evidence=evidence(moment),
+            )
+        )
+    for key, row in standing(rows).items():
+        if key not in wanted:
+            appended.append(_retraction(row, definition, _cause(causes, row.effective_at, now), now))
+    return tuple(appended)
+
+
+def _retraction(row: Transition, definition: Definition, cause: str, now: int) -> Transition:
+    return Transition(
+        definition=row.definition,
+        definition_version=definition.version,
+        kind=row.kind,
+        entity=row.entity,
+        episode=row.episode,
+        step=row.step,
+        revision=row.revision + 1,
+        change="retracted",
+        effective_at=row.effective_at,
+        recorded_at=now,
+        cause=cause,
+        evidence=b"{}",
+    )
+
+
+def _cause(causes: frozenset[str], effective_at: int, now: int) -> str:
+    for cause in _CAUSES:
+        if cause in causes:
+            return cause
+    return "late" if now - effective_at > LATE_AFTER else "event"

@@ -1,0 +1,348 @@
+"""The event log over one SQLite file: events, quarantine and all that follows from an event, in one transaction."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from sqlite3 import Connection
+from typing import Any
+
+from assay.contract.ids import event_id as derive_event_id
+from assay.contract.times import HOUR
+from assay_collector.store import (
+    Admission,
+    CommitStatus,
+    Counts,
+    EventRow,
+    Identifier,
+    Mark,
+    Quarantined,
+    ReceiptLine,
+    StoreUnavailable,
+    Touch,
+)
+from assay_collector.stores.group_commit import GroupCommit
+from assay_collector.stores.sqlite.agenda import touch
+from assay_collector.stores.sqlite.database import Database
+from assay_collector.stores.sqlite.rows import marks, select_in
+
+KNOWN_IDENTIFIERS_MAX = 500_000
+SCAN_ROWS = 1_000
+
+_EVENT_COLUMNS = EventRow.__struct_fields__
+_QUARANTINE_COLUMNS = Quarantined.__struct_fields__
+
+_INSERT_EVENT = f"INSERT INTO events ({','.join(_EVENT_COLUMNS)}) VALUES ({marks(len(_EVENT_COLUMNS))})"
+_INSERT_QUARANTINED = (
+    f"INSERT INTO quarantine ({','.join(_QUARANTINE_COLUMNS)}) VALUES ({marks(len(_QUARANTINE_COLUMNS))})"
+)
+_INSERT_CONFLICT = """
+    INSERT INTO conflicts (event_id, digest, source, message_id, received_at, leaf, type, name, properties, context)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+"""
+_INSERT_IDENTIFIER = "INSERT INTO identifiers (id, namespace, type, value) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
+# The earliest observation of a pair is the one that counts, so that order of arrival does not show.
+_UPSERT_LINK = """
+    INSERT INTO links (low, high, kind, at, event_id) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT (low, high, kind) DO UPDATE SET at = excluded.at, event_id = excluded.event_id
+    WHERE (excluded.at, excluded.event_id) < (at, event_id)
+"""
+_UPSERT_MEMBERSHIP = """
+    INSERT INTO memberships (leaf, account, valid_from, event_id, role) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT (leaf, account) DO UPDATE SET valid_from = excluded.valid_from, event_id = excluded.event_id
+    WHERE (excluded.valid_from, excluded.event_id) < (valid_from, event_id)
+"""
+_INSERT_TRAIT = "INSERT INTO traits (entity, key, at, event_id, value) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+_INSERT_CONSENT = """
+    INSERT INTO consent_log (subject, purpose, state, signal, at, received_at, event_id, evidence)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+"""
+_INSERT_SNAPSHOT = (
+    "INSERT INTO consent_snapshots (consent_id, states, evidence) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+)
+_UPSERT_TALLY = """
+    INSERT INTO tallies (entity, signal, bucket, leaf, n, first_at, last_at) VALUES (?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET n = n + excluded.n, first_at = min(first_at, excluded.first_at),
+        last_at = max(last_at, excluded.last_at)
+"""
+_UPSERT_ITEM = """
+    INSERT INTO tally_items (entity, signal, bucket, leaf, item, first_at, last_at) VALUES (?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET first_at = min(first_at, excluded.first_at), last_at = max(last_at, excluded.last_at)
+"""
+_COUNT = """
+    INSERT INTO counters (name, source, reason, n) VALUES (?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET n = n + excluded.n
+"""
+
+_Request = tuple[Sequence[Admission], Sequence[Quarantined]]
+
+
+class SQLiteEventLog:
+    """EventLog over one SQLite file; see the port for what it promises."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._group_commit: GroupCommit[_Request, Sequence[CommitStatus]] = GroupCommit(self._write, StoreUnavailable)
+        self._known_identifiers: set[bytes] = set()
+
+    def commit(self, admissions: Sequence[Admission], quarantined: Sequence[Quarantined]) -> Sequence[CommitStatus]:
+        if not admissions and not quarantined:
+            return ()
+        return self._group_commit.submit((admissions, quarantined))
+
+    def _write(self, requests: Sequence[_Request]) -> list[Sequence[CommitStatus]]:
+        admissions = [admission for request in requests for admission in request[0]]
+        quarantined = [entry for request in requests for entry in request[1]]
+        with self._database.transaction() as connection:
+            statuses, fresh = _sort_out(connection, admissions)
+            self._write_fresh(connection, fresh)
+            _write_quarantined(connection, quarantined)
+            _count(connection, admissions, statuses, quarantined)
+        self._remember_identifiers(fresh)
+        return _split(statuses, requests)
+
+    def _write_fresh(self, connection: Connection, fresh: Sequence[Admission]) -> None:
+        if not fresh:
+            return
+        connection.executemany(_INSERT_EVENT, [_values(a.event, _EVENT_COLUMNS) for a in fresh])
+        known = self._known_identifiers
+        _insert(connection, _INSERT_IDENTIFIER, (i for a in fresh for i in a.identifiers if i.id not in known))
+        _insert(connection, _UPSERT_LINK, (link for a in fresh for link in a.links))
+        _insert(connection, _UPSERT_MEMBERSHIP, (m for a in fresh for m in a.memberships))
+        _insert(connection, _INSERT_TRAIT, (trait for a in fresh for trait in a.traits))
+        _insert(connection, _INSERT_SNAPSHOT, (a.consent for a in fresh if a.consent is not None))
+        _insert(connection, _INSERT_CONSENT, (entry for a in fresh for entry in a.consents))
+        write_marks(connection, (mark for a in fresh for mark in a.marks))
+        touches: dict[Touch, int] = {}
+        for admission in fresh:
+            for entry in admission.touches:
+                touches.setdefault(entry, admission.event.received_at)
+        touch(connection, touches)
+
+    def _remember_identifiers(self, fresh: Sequence[Admission]) -> None:
+        # Only after the commit: a rolled back identifier must be written again.
+        if len(self._known_identifiers) > KNOWN_IDENTIFIERS_MAX:
+            self._known_identifiers = set()
+        self._known_identifiers.update(i.id for a in fresh for i in a.identifiers)
+
+    def forget_known(self) -> None:
+        """Forget which identifiers are stored, after rows of the table were removed."""
+        self._known_identifiers = set()
+
+    def receipts(self, message_id: str) -> Sequence[ReceiptLine]:
+        with self._database.reading() as connection:
+            sources = [row[0] for row in connection.execute("SELECT DISTINCT source FROM counters")]
+            ids = [derive_event_id(source, message_id) for source in sources]
+            lines = list(_event_receipts(connection, ids))
+            lines += _quarantine_receipts(connection, message_id)
+        return sorted(lines, key=lambda line: -line.received_at)
+
+    def counts(self) -> Counts:
+        with self._database.reading() as connection:
+            rows = connection.execute("SELECT name, reason, sum(n) FROM counters GROUP BY name, reason").fetchall()
+        totals: Counter[str] = Counter()
+        reasons: dict[str, int] = {}
+        for name, reason, n in rows:
+            totals[name] += n
+            if name == "quarantined":
+                reasons[reason] = n
+        return Counts(
+            stored=totals["stored"],
+            duplicates=totals["duplicate"],
+            conflicts=totals["conflict"],
+            quarantined=dict(sorted(reasons.items())),
+        )
+
+    def quarantine(self, *, reason: str | None, limit: int, before: bytes | None) -> Sequence[Quarantined]:
+        sql = f"SELECT {','.join(_QUARANTINE_COLUMNS)} FROM quarantine WHERE quarantine_id < ?"
+        parameters: list[object] = [before if before is not None else b"\xff" * 17]
+        if reason is not None:
+            sql += " AND reason = ?"
+            parameters.append(reason)
+        with self._database.reading() as connection:
+            rows = connection.execute(sql + " ORDER BY quarantine_id DESC LIMIT ?", [*parameters, limit])
+            return [Quarantined(*row) for row in rows]
+
+    def scan(self, after: int = 0) -> Iterator[tuple[int, EventRow]]:
+        sql = f"SELECT seq,{','.join(_EVENT_COLUMNS)} FROM events WHERE seq > ? ORDER BY seq LIMIT ?"
+        while True:
+            # A page a snapshot, so that a long scan never keeps the write-ahead log from being checkpointed.
+            with self._database.reading() as connection:
+                rows = connection.execute(sql, (after, SCAN_ROWS)).fetchall()
+            if not rows:
+                return
+            for row in rows:
+                yield row[0], read_event(row[1:])
+            after = rows[-1][0]
+
+    def position(self) -> int:
+        with self._database.reading() as connection:
+            return int(connection.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0])
+
+    def identifier(self, id: bytes) -> Identifier | None:
+        with self._database.reading() as connection:
+            row = connection.execute(
+                "SELECT id, namespace, type, value FROM identifiers WHERE id = ?", (id,)
+            ).fetchone()
+        return None if row is None else Identifier(*row)
+
+
+def read_event(row: Sequence[Any]) -> EventRow:
+    """An event from its columns, in the order of EventRow's fields."""
+    values = dict(zip(_EVENT_COLUMNS, row, strict=True))
+    for column in ("properties", "context", "violations"):
+        if isinstance(values[column], str):
+            values[column] = values[column].encode()
+    return EventRow(**{**values, "clamped": bool(values["clamped"]), "scored": bool(values["scored"])})
+
+
+def select_events(connection: Connection, where: str, parameters: Sequence[object]) -> list[EventRow]:
+    """Events by a condition (SQL of ours, never input), by (at, event_id)."""
+    sql = f"SELECT {','.join(_EVENT_COLUMNS)} FROM events WHERE {where} ORDER BY at, event_id"
+    return [read_event(row) for row in connection.execute(sql, parameters)]
+
+
+def write_marks(connection: Connection, entries: Iterable[Mark]) -> None:
+    """Add marks to the tallies. Increments commute, so they are summed here first and written once a row."""
+    tallies: dict[tuple[bytes, int, int, bytes], list[int]] = {}
+    items: dict[tuple[bytes, int, int, bytes, bytes], list[int]] = {}
+    for mark in entries:
+        at = mark.at
+        key = (mark.entity, mark.signal, at // HOUR, mark.leaf)
+        tally = tallies.get(key)
+        if tally is None:
+            tallies[key] = [1, at, at]
+        else:
+            tally[0] += 1
+            if at < tally[1]:
+                tally[1] = at
+            if at > tally[2]:
+                tally[2] = at
+        if mark.item is not None:
+            span = items.setdefault((*key, mark.item), [at, at])
+            span[0], span[1] = min(span[0], at), max(span[1], at)
+    connection.executemany(_UPSERT_TALLY, [(*key, *value) for key, value in tallies.items()])
+    connection.executemany(_UPSERT_ITEM, [(*key, *value) for key, value in items.items()])
+
+
+def _sort_out(connection: Connection, admissions: Sequence[Admission]) -> tuple[list[CommitStatus], list[Admission]]:
+    """Which events are new, which repeat a stored one, and which claim the id of another."""
+    ids = [admission.event.event_id for admission in admissions]
+    taken: dict[bytes, bytes] = dict(
+        select_in(connection, "SELECT event_id, digest FROM events WHERE event_id IN ({})", ids)
+    )
+    statuses: list[CommitStatus] = []
+    fresh: list[Admission] = []
+    conflicts: list[EventRow] = []
+    for admission in admissions:
+        event = admission.event
+        digest = taken.get(event.event_id)
+        if digest is None:
+            taken[event.event_id] = event.digest
+            fresh.append(admission)
+            statuses.append("stored")
+        elif digest == event.digest:
+            statuses.append("duplicate")
+        else:
+            conflicts.append(event)
+            statuses.append("conflict")
+    connection.executemany(_INSERT_CONFLICT, [_conflict(event) for event in conflicts])
+    return statuses, fresh
+
+
+def _conflict(event: EventRow) -> tuple[object, ...]:
+    return (
+        event.event_id,
+        event.digest,
+        event.source,
+        event.message_id,
+        event.received_at,
+        event.leaf,
+        event.type,
+        event.name,
+        event.properties,
+        event.context,
+    )
+
+
+def _write_quarantined(connection: Connection, quarantined: Sequence[Quarantined]) -> None:
+    connection.executemany(_INSERT_QUARANTINED, [_values(entry, _QUARANTINE_COLUMNS) for entry in quarantined])
+
+
+def _count(
+    connection: Connection,
+    admissions: Sequence[Admission],
+    statuses: Sequence[CommitStatus],
+    quarantined: Sequence[Quarantined],
+) -> None:
+    counter: Counter[tuple[str, str, str]] = Counter()
+    for admission, status in zip(admissions, statuses, strict=True):
+        counter[status, admission.event.source, ""] += 1
+    for entry in quarantined:
+        counter["quarantined", entry.source, entry.reason] += 1
+    connection.executemany(_COUNT, [(*key, n) for key, n in counter.items()])
+
+
+def _split(statuses: Sequence[CommitStatus], requests: Sequence[_Request]) -> list[Sequence[CommitStatus]]:
+    parts: list[Sequence[CommitStatus]] = []
+    start = 0
+    for admissions, _ in requests:
+        parts.append(statuses[start : start + len(admissions)])
+        start += len(admissions)
+    return parts
+
+
+def _values(row: object, columns: Sequence[str]) -> tuple[object, ...]:
+    return tuple([getattr(row, column) for column in columns])
+
+
+def _insert(connection: Connection, sql: str, rows: Iterable[object]) -> None:
+    values = [_values(row, type(row).__struct_fields__) for row in dict.fromkeys(rows)]  # type: ignore[attr-defined]
+    if values:
+        connection.executemany(sql, values)
+
+
+def _event_receipts(connection: Connection, ids: Sequence[bytes]) -> Iterator[ReceiptLine]:
+    columns = "source, message_id, received_at, at, type, name, violations"
+    for row in select_in(connection, f"SELECT {columns} FROM events WHERE event_id IN ({{}})", ids):
+        source, message_id, received_at, at, type, name, violations = row
+        yield ReceiptLine(
+            source=source,
+            message_id=message_id,
+            status="stored",
+            received_at=received_at,
+            at=at,
+            type=type,
+            name=name,
+            code="stored_despite_violations" if violations else None,
+        )
+    sql = "SELECT source, message_id, received_at, type, name FROM conflicts WHERE event_id IN ({})"
+    for source, message_id, received_at, type, name in select_in(connection, sql, ids):
+        yield ReceiptLine(
+            source=source,
+            message_id=message_id,
+            status="conflict",
+            received_at=received_at,
+            type=type,
+            name=name,
+            code="message_id_taken",
+            detail="another payload was stored under this id before",
+        )
+
+
+def _quarantine_receipts(connection: Connection, message_id: str) -> list[ReceiptLine]:
+    sql = """
+        SELECT source, message_id, received_at, type, name, reason, detail, pointer FROM quarantine WHERE message_id = ?
+    """
+    return [
+        ReceiptLine(
+            source=source,
+            message_id=found,
+            status="quarantined",
+            received_at=received_at,
+            type=type,
+            name=name,
+            code=reason,
+            detail=detail,
+            pointer=pointer,
+        )
+        for source, found, received_at, type, name, reason, detail, pointer in connection.execute(sql, (message_id,))
+    ]

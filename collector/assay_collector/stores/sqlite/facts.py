@@ -1,0 +1,115 @@
+"""What decisions read, from one snapshot of one SQLite file."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from sqlite3 import Connection
+
+from assay_collector.store import (
+    ConsentEntry,
+    EntityKind,
+    EventRow,
+    Identifier,
+    LinkRow,
+    Membership,
+    Tally,
+    TallyItem,
+    TraitChange,
+    Transition,
+)
+from assay_collector.stores.sqlite.agenda import select_ledger
+from assay_collector.stores.sqlite.database import Database
+from assay_collector.stores.sqlite.events import select_events
+from assay_collector.stores.sqlite.rows import marks, select_in
+
+
+@contextmanager
+def open_snapshot(database: Database) -> Iterator["SQLiteFacts"]:
+    """All facts as of one moment."""
+    with database.reading() as connection:
+        yield SQLiteFacts(connection)
+
+
+class SQLiteFacts:
+    """Facts over one snapshot; see the port for what it promises."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def tallies(self, entities: Sequence[bytes], signals: Sequence[int]) -> Sequence[Tally]:
+        sql = (
+            "SELECT entity, signal, bucket, leaf, n, first_at, last_at FROM tallies "
+            f"WHERE entity IN ({{}}) AND signal IN ({_numbers(signals)})"
+        )
+        return [Tally(*row) for row in select_in(self._connection, sql, entities)]
+
+    def items(self, entities: Sequence[bytes], signals: Sequence[int]) -> Sequence[TallyItem]:
+        sql = (
+            "SELECT entity, signal, bucket, leaf, item, first_at, last_at FROM tally_items "
+            f"WHERE entity IN ({{}}) AND signal IN ({_numbers(signals)})"
+        )
+        return [TallyItem(*row) for row in select_in(self._connection, sql, entities)]
+
+    def traits(self, entities: Sequence[bytes], keys: Sequence[str]) -> Sequence[TraitChange]:
+        sql = f"SELECT entity, key, at, event_id, value FROM traits WHERE key IN ({marks(len(keys))}) AND entity IN ({{}})"
+        found: list[TraitChange] = []
+        for entity in dict.fromkeys(entities):
+            for row in self._connection.execute(sql.format("?"), [*keys, entity]):
+                found.append(TraitChange(row[0], row[1], row[2], row[3], _bytes(row[4])))
+        return found
+
+    def consents(self, subjects: Sequence[bytes], purpose: str) -> Sequence[ConsentEntry]:
+        sql = (
+            "SELECT subject, purpose, state, signal, at, received_at, event_id, evidence FROM consent_log "
+            f"WHERE purpose = '{_word(purpose)}' AND subject IN ({{}})"
+        )
+        return [ConsentEntry(*row) for row in select_in(self._connection, sql, subjects)]
+
+    def links_of(self, ids: Sequence[bytes]) -> Sequence[LinkRow]:
+        columns = "low, high, kind, at, event_id, state, reason"
+        rows = {
+            row
+            for side in ("low", "high")
+            for row in select_in(self._connection, f"SELECT {columns} FROM links WHERE {side} IN ({{}})", ids)
+        }
+        return [LinkRow(*row) for row in rows]
+
+    def people(self, leaves: Sequence[bytes]) -> Mapping[bytes, bytes]:
+        return dict(select_in(self._connection, "SELECT leaf, person FROM people WHERE leaf IN ({})", leaves))
+
+    def leaves_of(self, people: Sequence[bytes]) -> Mapping[bytes, Sequence[bytes]]:
+        found: dict[bytes, list[bytes]] = {}
+        sql = "SELECT person, leaf FROM people WHERE person IN ({})"
+        for person, leaf in select_in(self._connection, sql, people):
+            found.setdefault(person, []).append(leaf)
+        return found
+
+    def memberships(self, *, leaves: Sequence[bytes] = (), accounts: Sequence[bytes] = ()) -> Sequence[Membership]:
+        columns = "leaf, account, valid_from, event_id, role"
+        rows = {
+            *select_in(self._connection, f"SELECT {columns} FROM memberships WHERE leaf IN ({{}})", leaves),
+            *select_in(self._connection, f"SELECT {columns} FROM memberships WHERE account IN ({{}})", accounts),
+        }
+        return [Membership(*row) for row in rows]
+
+    def identifiers(self, ids: Sequence[bytes]) -> Mapping[bytes, Identifier]:
+        sql = "SELECT id, namespace, type, value FROM identifiers WHERE id IN ({})"
+        return {row[0]: Identifier(*row) for row in select_in(self._connection, sql, ids)}
+
+    def events_of(self, leaf: bytes, start: int, end: int) -> Sequence[EventRow]:
+        return select_events(self._connection, "leaf = ? AND at >= ? AND at < ?", (leaf, start, end))
+
+    def ledger(self, kind: EntityKind, entities: Sequence[bytes]) -> Sequence[Transition]:
+        return select_ledger(self._connection, kind, entities)
+
+
+def _numbers(values: Sequence[int]) -> str:
+    return ",".join(str(int(value)) for value in values)
+
+
+def _word(text: str) -> str:
+    assert text.replace("_", "").isalnum(), text
+    return text
+
+
+def _bytes(text: str | bytes) -> bytes:
+    return text.encode() if isinstance(text, str) else text

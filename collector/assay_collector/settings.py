@@ -119,44 +119,27 @@ _URL = Kind("a URL such as https://events.example.com", _read_url)
 _ORIGINS = Kind("a list of origins such as https://app.example.com (in the environment: with commas)", _read_origins)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Webhook:
-    """An endpoint that is told of every change of who is qualified."""
+    """An endpoint that is told of every change of who is qualified, as configured; the deliver stage judges it."""
 
-    name: str  # names it in the outbox; keep it when the URL changes
-    url: str
-    secret: str = field(repr=False)  # signs each message by Standard Webhooks: "whsec_" and base64
-    allow_private: bool = False  # whether an address inside the own network may be reached
+    name: str
+    table: Mapping[str, Any] = field(repr=False)  # url, secret, ...
 
 
 def _read_webhooks(value: Any) -> tuple[Webhook, ...]:
     webhooks = tuple(_read_webhook(entry) for entry in value)
     if len({webhook.name for webhook in webhooks}) != len(webhooks):
-        raise ValueError("two of them have the same name")
+        raise ValueError
     return webhooks
 
 
 def _read_webhook(entry: Any) -> Webhook:
-    if isinstance(entry, Webhook):
-        return entry
-    known = {"name", "url", "secret", "allow_private"}
-    if not isinstance(entry, Mapping) or not set(entry) <= known:
-        raise ValueError
-    allow_private = entry.get("allow_private", False)
-    if not isinstance(allow_private, bool):
-        raise TypeError
-    return Webhook(
-        name=_read_text(entry.get("name")),
-        url=_read_url(entry.get("url")),
-        secret=_read_text(entry.get("secret")),
-        allow_private=allow_private,
-    )
+    table = dict(entry)
+    return Webhook(_read_text(table.pop("name", None)), table)
 
 
-_WEBHOOKS = Kind(
-    "a list of tables [[webhooks]], each with its own name, url and secret, and allow_private = true where wanted",
-    _read_webhooks,
-)
+_WEBHOOKS = Kind("a list of tables [[webhooks]], each with a name of its own, a url and a secret", _read_webhooks)
 
 
 # --- the declaration ---
@@ -193,13 +176,8 @@ class Setting:
         if self.kind is _ORIGINS:
             return ", ".join(sorted(value))
         if self.kind is _WEBHOOKS:
-            return ", ".join(f"{webhook.name} ({_host(webhook.url)})" for webhook in value)
+            return ", ".join(webhook.name for webhook in value)
         return str(value)
-
-
-def _host(url: str) -> str:
-    # The path of a webhook's URL is often its password.
-    return f"{urlsplit(url).scheme}://{urlsplit(url).hostname}"
 
 
 def _declare(

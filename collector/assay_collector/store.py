@@ -1,7 +1,7 @@
 """
 The store port: what every store promises to the stages above it.
 
-A store is five small ports that share one database. An adapter keeps these promises for all of them:
+A store is a few small ports that share one database. An adapter keeps these promises for all of them:
 
 - **All or nothing.** Each method that writes is one transaction. When it raises, nothing of it was written.
 - **Durable on return.** What a method wrote survives ``kill -9`` of the process from the moment it returns, and, with
@@ -24,8 +24,9 @@ from typing import Literal, Protocol
 import msgspec
 
 from assay.contract.errors import AssayError
-from assay_collector.pql.definition import EntityKind
-from assay_collector.pql.ledger import Transition
+from assay_collector.pql.definition import EntityKind as EntityKind
+from assay_collector.pql.ledger import Transition as Transition
+from assay_collector.pql.matching import Mark as Mark
 
 
 @dataclass(eq=False)
@@ -115,16 +116,6 @@ class ConsentEntry(msgspec.Struct, frozen=True, gc=False):
     received_at: int
     event_id: bytes | None
     evidence: bytes  # JSON, the raw object
-
-
-class Mark(msgspec.Struct, frozen=True, gc=False):
-    """What one event adds to one tally."""
-
-    entity: bytes
-    signal: int
-    leaf: bytes
-    at: int
-    item: bytes | None = None  # for distinct: the hash of the value
 
 
 class ConsentSnapshot(msgspec.Struct, frozen=True, gc=False):
@@ -304,6 +295,9 @@ class Facts(Protocol):
     def memberships(self, *, leaves: Sequence[bytes] = (), accounts: Sequence[bytes] = ()) -> Sequence[Membership]:
         """Memberships of these leaves, or into these accounts."""
 
+    def accounts_of(self, leaves: Sequence[bytes]) -> Sequence[bytes]:
+        """Accounts that these leaves' events name."""
+
     def identifiers(self, ids: Sequence[bytes]) -> Mapping[bytes, Identifier]:
         """The raw identifiers behind these hashes."""
 
@@ -316,7 +310,8 @@ class Facts(Protocol):
 
 # --- agenda and ledger ---
 
-Cause = Literal["event", "identity", "trait", "consent", "definition", "timer", "erasure"]
+# adoption: an event without a named account; it counts for the account its person turns out to belong to.
+Cause = Literal["event", "adoption", "identity", "trait", "consent", "definition", "timer", "erasure"]
 
 
 class Touch(msgspec.Struct, frozen=True, gc=False):
@@ -355,7 +350,8 @@ class Decided(msgspec.Struct, frozen=True, gc=False):
     entry: AgendaEntry
     transitions: tuple[Transition, ...]
     outbox: tuple[OutboxMessage, ...]
-    next_at: int | None  # when time alone may change the verdict
+    touches: tuple[Touch, ...] = ()  # whoever else this concerns
+    next_at: int | None = None  # when time alone may change the verdict
 
 
 class Resolution(msgspec.Struct, frozen=True, gc=False):
@@ -394,6 +390,39 @@ class Agenda(Protocol):
 
 
 # --- outbox ---
+
+
+class Tallies(Protocol):
+    """
+    Which signals are tallied, and refilling them from stored events.
+
+    A signal is *filled* when its tallies cover every stored event. Refilling clears it, adds marks, and declares it
+    filled; broken off anywhere, it is simply not filled yet.
+    """
+
+    def filled(self) -> Mapping[int, bytes]:
+        """The filled signals and their documents (JSON)."""
+
+    def clear(self, signals: Sequence[int]) -> None:
+        """Remove the tallies of these signals, which are then not filled."""
+
+    def fill(self, entries: Sequence[Mark]) -> None:
+        """Add to the tallies of signals that are being refilled."""
+
+    def declare_filled(self, documents: Mapping[int, bytes]) -> None:
+        """These signals now cover every stored event."""
+
+    def entities(self) -> Iterator[bytes]:
+        """Every entity that has tallies or transitions, once."""
+
+    def all_rows(self) -> Iterator[Tally | TallyItem]:
+        """Every tally row and distinct value, for verification."""
+
+    def definitions(self) -> Mapping[str, str]:
+        """The hash of each definition under which the ledger was last decided, by id."""
+
+    def declare_definitions(self, hashes: Mapping[str, str]) -> None:
+        """Replace those hashes."""
 
 
 class Delivery(msgspec.Struct, frozen=True, gc=False):
@@ -496,12 +525,14 @@ class Keyring(Protocol):
 
 
 class Store(Protocol):
-    """One database behind the five ports."""
+    """One database behind all the ports."""
 
     @property
     def events(self) -> EventLog: ...
     @property
     def agenda(self) -> Agenda: ...
+    @property
+    def tallies(self) -> Tallies: ...
     @property
     def outbox(self) -> Outbox: ...
     @property

@@ -84,10 +84,10 @@ def value_at(subject: Use | Trait, facts: EntityFacts, instant: int) -> Any:
 def truth(condition: Condition, facts: EntityFacts) -> Steps[Truth]:
     """Whether a condition holds, over all of time."""
     match condition:
-        case Criterion(subject=Trait() as trait, test=test):
-            return facts.traits.get(trait, UNKNOWN).map(test.holds)
-        case Criterion(subject=Use() as use, test=test):
-            return _signal_truth(use, test, facts)
+        case Criterion(subject=subject, test=test):
+            if isinstance(subject, Trait):
+                return facts.traits.get(subject, UNKNOWN).map(test.holds)
+            return _signal_truth(subject, test, facts)
         case Not(of=inner):
             return truth(inner, facts).map(lambda value: None if value is None else not value)
         case All(of=parts):

@@ -181,13 +181,13 @@ class Definition:
         return tuple(c for c in (self.qualify, self.eligible, self.fit) if c is not None)
 
     @cached_property
-    def trait_keys(self) -> frozenset[str]:
-        """Keys of the traits of this definition's own entity kind that its conditions read."""
+    def traits(self) -> frozenset[Trait]:
+        """The traits that the conditions read."""
         return frozenset(
-            criterion.subject.key
+            criterion.subject
             for condition in self.conditions
             for criterion in criteria(condition)
-            if isinstance(criterion.subject, Trait) and criterion.subject.of == self.entity
+            if isinstance(criterion.subject, Trait)
         )
 
 

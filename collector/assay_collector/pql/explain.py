@@ -36,7 +36,7 @@ def evidence(definition: Definition, facts: EntityFacts, instant: int) -> Json:
 
     The criteria and the definition alone give the verdict again.
     """
-    shown = {
+    shown: Json = {
         "qualify": _tree(definition.qualify, facts, instant),
         "qualified": _truth_at(definition.qualify, facts, instant),
     }
@@ -147,10 +147,10 @@ def _cheapest(condition: Condition, facts: EntityFacts, instant: int) -> _Path:
     if _truth_at(condition, facts, instant) is True:
         return _DONE
     match condition:
-        case Criterion(subject=Trait() as trait):
-            return _Path(1, ({"trait": trait.name, "must be": str(condition.test)},))
-        case Criterion(subject=Use() as use):
-            return _more_events(use, condition.test, facts, instant)
+        case Criterion(subject=subject, test=test):
+            if isinstance(subject, Trait):
+                return _Path(1, ({"trait": subject.name, "must be": str(test)},))
+            return _more_events(subject, test, facts, instant)
         case Not():
             return _NEVER  # an event that happened cannot be made not to have happened
         case All(of=parts):
@@ -217,7 +217,7 @@ def _cost(path: _Path) -> float:
 
 
 def in_words(step: Json) -> str:
-    """A missing step as people say it: "1 more Invite Accepted (another invitee_id) before 2026-03-03T09:00:00.000Z"."""
+    """A missing step as people say it: "1 more Invite Accepted (another invitee_id) before ..."."""
     if "trait" in step:
         return f"{step['trait']} must be {step['must be']}"
     text = f"{step['events']} more {step['event']}"

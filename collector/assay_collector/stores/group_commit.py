@@ -68,7 +68,7 @@ class GroupCommit(Generic[Request, Result]):
         except self._retryable as error:
             for ticket in group:
                 ticket.error = error
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - handed to the caller whose request it was
             if len(group) == 1:
                 group[0].error = error
                 return

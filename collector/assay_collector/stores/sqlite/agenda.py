@@ -81,6 +81,7 @@ class SQLiteAgenda:
             for result in decided:
                 self._append(connection, result)
                 self._settle(connection, result)
+            touch(connection, {entry: now for result in decided for entry in result.touches})
 
     def _append(self, connection: Connection, result: Decided) -> None:
         for transition in result.transitions:

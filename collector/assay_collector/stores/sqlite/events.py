@@ -24,7 +24,7 @@ from assay_collector.stores.sqlite.agenda import touch
 from assay_collector.stores.sqlite.database import Database
 from assay_collector.stores.sqlite.rows import marks, select_in
 
-KNOWN_IDENTIFIERS_MAX = 500_000
+KNOWN_MAX = 500_000
 SCAN_ROWS = 1_000
 
 _EVENT_COLUMNS = EventRow.__struct_fields__
@@ -50,6 +50,7 @@ _UPSERT_MEMBERSHIP = """
     ON CONFLICT (leaf, account) DO UPDATE SET valid_from = excluded.valid_from, event_id = excluded.event_id
     WHERE (excluded.valid_from, excluded.event_id) < (valid_from, event_id)
 """
+_INSERT_PARTICIPATION = "INSERT INTO participations (leaf, account) VALUES (?, ?) ON CONFLICT DO NOTHING"
 _INSERT_TRAIT = "INSERT INTO traits (entity, key, at, event_id, value) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _INSERT_CONSENT = """
     INSERT INTO consent_log (subject, purpose, state, signal, at, received_at, event_id, evidence)
@@ -81,7 +82,9 @@ class SQLiteEventLog:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._group_commit: GroupCommit[_Request, Sequence[CommitStatus]] = GroupCommit(self._write, StoreUnavailable)
+        # What is stored already, so that it need not be written again with every event.
         self._known_identifiers: set[bytes] = set()
+        self._known_participations: set[tuple[bytes, bytes | None]] = set()
 
     def commit(self, admissions: Sequence[Admission], quarantined: Sequence[Quarantined]) -> Sequence[CommitStatus]:
         if not admissions and not quarantined:
@@ -96,7 +99,7 @@ class SQLiteEventLog:
             self._write_fresh(connection, fresh)
             _write_quarantined(connection, quarantined)
             _count(connection, admissions, statuses, quarantined)
-        self._remember_identifiers(fresh)
+        self._remember(fresh)
         return _split(statuses, requests)
 
     def _write_fresh(self, connection: Connection, fresh: Sequence[Admission]) -> None:
@@ -105,6 +108,8 @@ class SQLiteEventLog:
         connection.executemany(_INSERT_EVENT, [_values(a.event, _EVENT_COLUMNS) for a in fresh])
         known = self._known_identifiers
         _insert(connection, _INSERT_IDENTIFIER, (i for a in fresh for i in a.identifiers if i.id not in known))
+        pairs = {(a.event.leaf, a.event.account) for a in fresh if a.event.account is not None}
+        connection.executemany(_INSERT_PARTICIPATION, pairs - self._known_participations)
         _insert(connection, _UPSERT_LINK, (link for a in fresh for link in a.links))
         _insert(connection, _UPSERT_MEMBERSHIP, (m for a in fresh for m in a.memberships))
         _insert(connection, _INSERT_TRAIT, (trait for a in fresh for trait in a.traits))
@@ -117,15 +122,17 @@ class SQLiteEventLog:
                 touches.setdefault(entry, admission.event.received_at)
         touch(connection, touches)
 
-    def _remember_identifiers(self, fresh: Sequence[Admission]) -> None:
-        # Only after the commit: a rolled back identifier must be written again.
-        if len(self._known_identifiers) > KNOWN_IDENTIFIERS_MAX:
-            self._known_identifiers = set()
+    def _remember(self, fresh: Sequence[Admission]) -> None:
+        # Only after the commit: what was rolled back must be written again.
+        if len(self._known_identifiers) + len(self._known_participations) > KNOWN_MAX:
+            self.forget_known()
         self._known_identifiers.update(i.id for a in fresh for i in a.identifiers)
+        self._known_participations.update((a.event.leaf, a.event.account) for a in fresh)
 
     def forget_known(self) -> None:
-        """Forget which identifiers are stored, after rows of the table were removed."""
+        """Forget what is stored, after rows were removed."""
         self._known_identifiers = set()
+        self._known_participations = set()
 
     def receipts(self, message_id: str) -> Sequence[ReceiptLine]:
         with self._database.reading() as connection:

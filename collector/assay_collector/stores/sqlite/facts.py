@@ -50,12 +50,13 @@ class SQLiteFacts:
         return [TallyItem(*row) for row in select_in(self._connection, sql, entities)]
 
     def traits(self, entities: Sequence[bytes], keys: Sequence[str]) -> Sequence[TraitChange]:
-        sql = f"SELECT entity, key, at, event_id, value FROM traits WHERE key IN ({marks(len(keys))}) AND entity IN ({{}})"
-        found: list[TraitChange] = []
-        for entity in dict.fromkeys(entities):
-            for row in self._connection.execute(sql.format("?"), [*keys, entity]):
-                found.append(TraitChange(row[0], row[1], row[2], row[3], _bytes(row[4])))
-        return found
+        columns = "entity, key, at, event_id, value"
+        sql = f"SELECT {columns} FROM traits WHERE entity = ? AND key IN ({marks(len(keys))})"
+        return [
+            TraitChange(row[0], row[1], row[2], row[3], _bytes(row[4]))
+            for entity in dict.fromkeys(entities)
+            for row in self._connection.execute(sql, [entity, *keys])
+        ]
 
     def consents(self, subjects: Sequence[bytes], purpose: str) -> Sequence[ConsentEntry]:
         sql = (
@@ -90,6 +91,10 @@ class SQLiteFacts:
             *select_in(self._connection, f"SELECT {columns} FROM memberships WHERE account IN ({{}})", accounts),
         }
         return [Membership(*row) for row in rows]
+
+    def accounts_of(self, leaves: Sequence[bytes]) -> Sequence[bytes]:
+        sql = "SELECT DISTINCT account FROM participations WHERE leaf IN ({})"
+        return [row[0] for row in select_in(self._connection, sql, leaves)]
 
     def identifiers(self, ids: Sequence[bytes]) -> Mapping[bytes, Identifier]:
         sql = "SELECT id, namespace, type, value FROM identifiers WHERE id IN ({})"

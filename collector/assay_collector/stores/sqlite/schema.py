@@ -75,6 +75,8 @@ CREATE TABLE memberships (
 ) WITHOUT ROWID;
 CREATE INDEX memberships_by_account ON memberships (account);
 
+CREATE TABLE participations (leaf BLOB NOT NULL, account BLOB NOT NULL, PRIMARY KEY (leaf, account)) WITHOUT ROWID;
+
 CREATE TABLE traits (
     entity BLOB NOT NULL, key TEXT NOT NULL, at INTEGER NOT NULL, event_id BLOB NOT NULL, value TEXT NOT NULL,
     PRIMARY KEY (entity, key, at, event_id)

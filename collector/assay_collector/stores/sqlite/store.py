@@ -1,4 +1,4 @@
-"""The embedded store: the five ports over one SQLite file."""
+"""The embedded store: all the ports over one SQLite file."""
 
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -9,7 +9,8 @@ from assay_collector.stores.sqlite.database import Database
 from assay_collector.stores.sqlite.events import SQLiteEventLog
 from assay_collector.stores.sqlite.facts import open_snapshot
 from assay_collector.stores.sqlite.keyring import SQLiteKeyring
-from assay_collector.stores.sqlite.outbox import SqliteOutbox
+from assay_collector.stores.sqlite.outbox import SQLiteOutbox
+from assay_collector.stores.sqlite.tallies import SQLiteTallies
 
 
 class SQLiteStore:
@@ -25,7 +26,8 @@ class SQLiteStore:
         self.database = Database(path)
         self.events = SQLiteEventLog(self.database)
         self.agenda = SQLiteAgenda(self.database)
-        self.outbox = SqliteOutbox(self.database)
+        self.tallies = SQLiteTallies(self.database)
+        self.outbox = SQLiteOutbox(self.database)
         self.keyring = SQLiteKeyring(self.database)
 
     def snapshot(self) -> AbstractContextManager[Facts]:

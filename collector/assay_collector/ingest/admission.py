@@ -1,0 +1,207 @@
+"""
+From an event to everything that is stored of it. Pure: the same event gives the same rows in every collector.
+"""
+
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import msgspec
+
+from assay.contract.consent import NOTHING_SAID, ConsentReading, read_consent
+from assay.contract.ids import event_id
+from assay.contract.messages import Event
+from assay_collector.identity.identifiers import Identify
+from assay_collector.pql.matching import Mark, SignalIndex
+from assay_collector.store import (
+    Admission,
+    Cause,
+    ConsentEntry,
+    ConsentSnapshot,
+    EventRow,
+    Identifier,
+    Link,
+    Membership,
+    Source,
+    Touch,
+    TraitChange,
+)
+
+_encode = msgspec.json.Encoder().encode
+# The purposes without which nothing about a person may be tallied.
+SCORING_PURPOSES = ("analytics", "pql_scoring")
+
+
+@dataclass(frozen=True, slots=True)
+class PlanFinding:
+    """What the plan said of an event that is stored all the same."""
+
+    schema_version: str | None = None
+    violations: bytes | None = None
+
+
+class Admitter:
+    """Turns events into admissions, under one identity key and one set of signals."""
+
+    def __init__(self, identify: Identify, signals: SignalIndex) -> None:
+        self._identify = identify
+        self._signals = signals
+
+    def admit(self, event: Event, source: Source, finding: PlanFinding, *, gpc: bool = False) -> Admission:
+        """
+        Everything that follows from an event.
+
+        Args:
+            gpc: The request that brought it said ``Sec-GPC: 1``.
+        """
+        own_id = event_id(source.id, event.message_id)
+        identifiers, user, anonymous = self._identifiers(event, source.namespace)
+        leaf = user or anonymous
+        assert leaf is not None
+        account = self._account(event, source.namespace, identifiers)
+        consent = read_consent(event.context, gpc=gpc, categories=source.categories)
+        scored = _may_score(consent, source)
+        properties, context = _encode(event.properties), _encode(event.context)
+        snapshot = _snapshot(consent)
+        row = EventRow(
+            event_id=own_id,
+            source=source.id,
+            message_id=event.message_id,
+            type=event.type,
+            name=event.name,
+            at=event.at,
+            original_at=event.original_at,
+            sent_at=event.sent_at,
+            received_at=event.received_at,
+            clamped=event.clamped,
+            leaf=leaf,
+            account=account,
+            properties=properties,
+            context=context,
+            digest=_digest(event, leaf, anonymous, properties, context),
+            consent_id=None if snapshot is None else snapshot.consent_id,
+            scored=scored,
+            violations=finding.violations,
+            schema_version=finding.schema_version,
+        )
+        marks: tuple[Mark, ...] = ()
+        if scored and event.type == "track" and event.name is not None:
+            marks = self._signals.marks((event.name, event.properties, user), leaf, account, event.at)
+        links = _links(user, anonymous, event.at, own_id)
+        memberships = (Membership(leaf, account, event.at, own_id),) if event.type == "group" and account else ()
+        traits = _traits(event, leaf, account, own_id)
+        consents = _consents(consent, leaf, event, own_id)
+        happened: tuple[tuple[bool, Cause], ...] = (
+            (bool(links or memberships), "identity"),
+            (bool(traits), "trait"),
+            (bool(consents), "consent"),
+        )
+        changed = tuple(cause for is_so, cause in happened if is_so)
+        return Admission(
+            event=row,
+            identifiers=tuple(identifiers),
+            links=links,
+            memberships=memberships,
+            traits=traits,
+            consent=snapshot,
+            consents=consents,
+            marks=marks,
+            touches=_touches(marks, leaf, account, changed=changed),
+        )
+
+    def _identifiers(self, event: Event, namespace: str) -> tuple[list[Identifier], bytes | None, bytes | None]:
+        found: list[Identifier] = []
+        user = anonymous = None
+        if event.user_id is not None:
+            user = self._identify(namespace, "user", event.user_id)
+            found.append(Identifier(user, namespace, "user", event.user_id))
+        if event.anonymous_id is not None:
+            anonymous = self._identify(namespace, "anonymous", event.anonymous_id)
+            found.append(Identifier(anonymous, namespace, "anonymous", event.anonymous_id))
+        return found, user, anonymous
+
+    def _account(self, event: Event, namespace: str, identifiers: list[Identifier]) -> bytes | None:
+        if event.group_id is None:
+            return None
+        account = self._identify(namespace, "account", event.group_id)
+        identifiers.append(Identifier(account, namespace, "account", event.group_id))
+        return account
+
+
+def _may_score(consent: ConsentReading, source: Source) -> bool:
+    """Whether the event's own consent, and where it says nothing the source's policy, allow it to be tallied."""
+    if consent is NOTHING_SAID and source.consent is None:
+        return True
+    policies = source.consent or {}
+    for purpose in SCORING_PURPOSES:
+        policy = policies.get(purpose, "opt_out")
+        state = consent.states.get(purpose)
+        if policy != "exempt" and (state == "denied" or (state is None and policy == "opt_in")):
+            return False
+    return True
+
+
+def _digest(event: Event, leaf: bytes, anonymous: bytes | None, properties: bytes, context: bytes) -> bytes:
+    """Tells a repeated event from another one under the same id. What changes when a client retries is left out."""
+    head = _encode((event.type, event.name, event.previous_id, event.group_id, event.original_at))
+    hasher = blake2b(head, digest_size=8)
+    hasher.update(leaf)
+    hasher.update(anonymous or b"")
+    hasher.update(properties)
+    hasher.update(context)
+    return hasher.digest()
+
+
+def _snapshot(consent: ConsentReading) -> ConsentSnapshot | None:
+    if consent is NOTHING_SAID:
+        return None
+    states, evidence = _encode(dict(consent.states)), _encode(dict(consent.evidence))
+    digest = blake2b(states + b"\n" + evidence, digest_size=16, person=b"assay.consent").digest()
+    return ConsentSnapshot(digest, states, evidence)
+
+
+def _consents(consent: ConsentReading, leaf: bytes, event: Event, own_id: bytes) -> tuple[ConsentEntry, ...]:
+    return tuple(
+        ConsentEntry(
+            subject=leaf,
+            purpose=purpose,
+            state=state,
+            signal=consent.signals[purpose],
+            at=event.at,
+            received_at=event.received_at,
+            event_id=own_id,
+            evidence=_encode(consent.evidence.get(consent.signals[purpose])),
+        )
+        for purpose, state in consent.states.items()
+    )
+
+
+def _links(user: bytes | None, anonymous: bytes | None, at: int, own_id: bytes) -> tuple[Link, ...]:
+    if user is None or anonymous is None:
+        return ()
+    return (Link(min(user, anonymous), max(user, anonymous), "observed", at, own_id),)
+
+
+def _traits(event: Event, leaf: bytes, account: bytes | None, own_id: bytes) -> tuple[TraitChange, ...]:
+    if event.type == "identify":
+        entity = leaf
+    elif event.type == "group" and account is not None:
+        entity = account
+    else:
+        return ()
+    return tuple(TraitChange(entity, key, event.at, own_id, _encode(value)) for key, value in event.properties.items())
+
+
+def _touches(
+    marks: tuple[Mark, ...], leaf: bytes, account: bytes | None, *, changed: tuple[Cause, ...]
+) -> tuple[Touch, ...]:
+    """Who has to be decided again, and why. The account a person turns out to belong to follows from the person."""
+    found: list[Touch] = []
+    if any(mark.entity == leaf for mark in marks):
+        found.append(Touch("user", leaf, "event" if account is not None else "adoption"))
+    if account is not None and any(mark.entity == account for mark in marks):
+        found.append(Touch("account", account, "event"))
+    for cause in changed:
+        found.append(Touch("user", leaf, cause))
+        if account is not None:
+            found.append(Touch("account", account, cause))
+    return tuple(found)

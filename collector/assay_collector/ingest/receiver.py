@@ -1,0 +1,187 @@
+"""The way of an event through the door: read, authorise, validate, admit or quarantine, one transaction, answer."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from assay.contract.messages import Event, Rejection
+from assay.contract.plan import Outcome as PlanOutcome
+from assay.contract.plan import Plan
+from assay.contract.reading import Arrival, Envelope, read_item
+from assay_collector.ingest.admission import Admitter, PlanFinding
+from assay_collector.ingest.port import REFUSED_BYTES_MAX, RequestSignals
+from assay_collector.store import Admission, EventLog, Outcome, PlanMode, Quarantined, Source
+
+_STORED_AS_FOUND = PlanFinding()
+
+
+@dataclass(slots=True)
+class _Sorting:
+    """One request's items on their way to their places."""
+
+    admissions: list[Admission] = field(default_factory=list)
+    quarantined: list[Quarantined] = field(default_factory=list)
+    # One an item, in order; None: what the store says of the next admission.
+    outcomes: list[Outcome | None] = field(default_factory=list)
+
+
+class Receiver:
+    """Ingest over any store; see the port for what it promises."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        admitter: Admitter,
+        plan: Plan | None,
+        *,
+        new_message_id: Callable[[], str],
+        new_quarantine_id: Callable[[], bytes],
+        turn: AbstractContextManager[Any],
+    ) -> None:
+        """
+        Args:
+            plan: None: every event is taken as it is.
+            new_quarantine_id: Draws 16 bytes that ascend with time.
+            turn: Held while computing; see the store adapter for why threads take turns.
+        """
+        self._log = log
+        self._admitter = admitter
+        self._plan = plan
+        self._new_message_id = new_message_id
+        self._new_quarantine_id = new_quarantine_id
+        self._turn = turn
+
+    def receive(
+        self, envelope: Envelope, source: Source, arrival: Arrival, signals: RequestSignals
+    ) -> Sequence[Outcome]:
+        arrival = _completed(arrival, envelope)
+        sorting = _Sorting()
+        with self._turn:
+            for raw in envelope.items:
+                self._sort(raw, envelope, source, arrival, signals, sorting)
+        statuses = iter(self._log.commit(sorting.admissions, sorting.quarantined))
+        admitted = iter(sorting.admissions)
+        return [_stored(next(admitted), next(statuses)) if outcome is None else outcome for outcome in sorting.outcomes]
+
+    def refuse(self, body: bytes, source: Source, code: str, detail: str, received_at: int) -> None:
+        rejection = Rejection(code, "", detail)
+        self._log.commit((), [self._quarantined(rejection, source, body[:REFUSED_BYTES_MAX], received_at, {})])
+
+    def _sort(
+        self,
+        raw: Any,
+        envelope: Envelope,
+        source: Source,
+        arrival: Arrival,
+        signals: RequestSignals,
+        sorting: _Sorting,
+    ) -> None:
+        event = read_item(raw, envelope.type, arrival, self._new_message_id)
+        if isinstance(event, Event) and event.write_key is not None and event.write_key != envelope.write_key:
+            own = signals.sources(event.write_key)
+            if own is None:
+                event = _rejected(event, "invalid_write_key", "/writeKey", "the message names a write key nobody has")
+            else:
+                source = own
+        if isinstance(event, Rejection):
+            self._quarantine(event, source, raw, arrival, {}, sorting)
+            return
+        finding = self._judge(event, source)
+        if isinstance(finding, PlanFinding):
+            admission = self._admitter.admit(event, source, finding, gpc=signals.gpc)
+            sorting.admissions.append(admission)
+            sorting.outcomes.append(None)
+            return
+        rejection, mode = finding
+        self._quarantine(rejection, source, raw, arrival, event.context, sorting)
+        if mode == "reject-in-development":
+            sorting.outcomes[-1] = Outcome(event.message_id, "rejected", rejection.code, rejection.detail)
+
+    def _judge(self, event: Event, source: Source) -> PlanFinding | tuple[Rejection, PlanMode]:
+        if self._plan is None:
+            return _STORED_AS_FOUND
+        version = event.context.get("schemaVersion")
+        version = version if isinstance(version, str) else None
+        verdict = self._plan.verdict(event.type, event.name, event.properties, version)
+        if verdict.is_valid:
+            return PlanFinding(None if verdict.schema is None else str(verdict.schema.version))
+        unplanned = verdict.outcome is PlanOutcome.UNPLANNED
+        if unplanned and event.type != "track":
+            return _STORED_AS_FOUND
+        violations = self._plan.explain(event.type, event.name, event.properties, version)
+        mode = source.unplanned if unplanned else source.invalid
+        if mode == "allow":
+            return PlanFinding(
+                None if verdict.schema is None else str(verdict.schema.version),
+                msgspec.json.encode([violation.to_json() for violation in violations]),
+            )
+        code = {
+            PlanOutcome.UNPLANNED: "unplanned_event",
+            PlanOutcome.UNKNOWN_VERSION: "unknown_schema_version",
+        }.get(verdict.outcome, "schema_violation")
+        pointer = violations[0].pointer if violations else ""
+        base = "" if unplanned else "/traits" if event.type in ("identify", "group") else "/properties"
+        detail = "; ".join(violation.message for violation in violations[:5])
+        return _rejected(event, code, base + pointer, detail), mode
+
+    def _quarantine(
+        self,
+        rejection: Rejection,
+        source: Source,
+        raw: Any,
+        arrival: Arrival,
+        context: dict[str, Any],
+        sorting: _Sorting,
+    ) -> None:
+        body = bytes(memoryview(raw))
+        sorting.quarantined.append(self._quarantined(rejection, source, body, arrival.received_at, context))
+        sorting.outcomes.append(Outcome(rejection.message_id, "quarantined", rejection.code, rejection.detail))
+
+    def _quarantined(
+        self, rejection: Rejection, source: Source, raw: bytes, received_at: int, context: dict[str, Any]
+    ) -> Quarantined:
+        library = context.get("library")
+        library = library if isinstance(library, dict) else {}
+        return Quarantined(
+            quarantine_id=self._new_quarantine_id(),
+            source=source.id,
+            message_id=rejection.message_id,
+            received_at=received_at,
+            reason=rejection.code,
+            pointer=rejection.pointer,
+            detail=rejection.detail,
+            type=rejection.type,
+            name=rejection.name,
+            schema_version=_short(context.get("schemaVersion")),
+            library=_short(library.get("name")),
+            library_version=_short(library.get("version")),
+            raw=raw,
+        )
+
+
+def _completed(arrival: Arrival, envelope: Envelope) -> Arrival:
+    """What the envelope says for all its items, where no header said it."""
+    if envelope.sent_at is None and not envelope.context:
+        return arrival
+    return Arrival(
+        received_at=arrival.received_at,
+        sent_at=envelope.sent_at if arrival.sent_at is None else arrival.sent_at,
+        anonymous_id=arrival.anonymous_id,
+        context=envelope.context or arrival.context,
+    )
+
+
+def _rejected(event: Event, code: str, pointer: str, detail: str) -> Rejection:
+    return Rejection(code, pointer, detail, message_id=event.message_id, type=event.type, name=event.name)
+
+
+def _stored(admission: Admission, status: str) -> Outcome:
+    code = "message_id_taken" if status == "conflict" else None
+    return Outcome(admission.event.message_id, status, code)  # type: ignore[arg-type]
+
+
+def _short(value: object) -> str | None:
+    return value[:100] if isinstance(value, str) else None

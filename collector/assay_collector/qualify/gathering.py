@@ -1,0 +1,396 @@
+"""
+Gathering: what may be used of what is stored about one person or account.
+
+Tallies lie under the raw identity of each event. Merge, un-merge, consent and exclusion are one operation here:
+choosing which of those rows are folded. Nothing is ever moved or subtracted.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
+from typing import Any
+
+import msgspec
+
+from assay.contract.times import HOUR
+from assay_collector.identity.accounts import Attribution, attribute
+from assay_collector.pql.decision import EntityFacts
+from assay_collector.pql.definition import Catalogue, Definition, EntityKind, Exclusion, Signal, Trait
+from assay_collector.pql.matching import CompiledSignal
+from assay_collector.pql.steps import Steps
+from assay_collector.pql.tallies import Series, Span
+from assay_collector.store import ConsentEntry, EventRow, Facts, Tally, TallyItem, TraitChange
+
+SCORING_PURPOSES = ("analytics", "pql_scoring")
+
+_decode = msgspec.json.Decoder().decode
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The tally rows that are folded, with the account under which each leaf's own events are read again."""
+
+    tallies: Sequence[Tally]
+    items: Sequence[TallyItem]
+
+
+class Gatherer:
+    """Gathers facts for the definitions of one catalogue."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._signals: dict[EntityKind, dict[int, Signal]] = {"user": {}, "account": {}}
+        for signal in catalogue.signals:
+            self._signals[signal.scope][signal.id] = signal
+        self._compiled = {signal.id: CompiledSignal(signal) for signal in catalogue.signals}
+        lists = {exclusion for definition in catalogue.definitions for exclusion in definition.exclude}
+        self._exclusions = sorted(lists, key=lambda exclusion: exclusion.name)
+        self._trait_keys = self._collect_trait_keys()
+
+    def person(self, facts: Facts, person: bytes) -> "Gathered":
+        """Everything about a person, given by its id."""
+        leaves = tuple(facts.leaves_of([person]).get(person, (person,)))
+        usable = self._person_facts(facts, leaves)
+        return Gathered(
+            kind="user",
+            ids=leaves,
+            exclusions=self._exclusions_of(facts, "user", leaves),
+            facts_under=lambda _: usable,
+        )
+
+    def account(self, facts: Facts, account: bytes) -> "Gathered":
+        """Everything about an account: what was done in it, and by its members without naming one."""
+        named = self._rows(facts, [account], "account")
+        members = Members(facts, account, {row.leaf for row in named.tallies})
+        unnamed = self._rows(facts, members.adopted_leaves, "account")
+        traits = self._traits(facts, "account", [account])
+        listed = self._excluded_people(facts, members.leaves)
+        tallies = [*named.tallies, *(part for row in unnamed.tallies for part in self._clip(facts, row, members))]
+        items = [*named.items, *(part for row in unnamed.items for part in self._clip_item(facts, row, members))]
+
+        def facts_under(lists: frozenset[str]) -> EntityFacts:
+            kept = members.allowed({person for person, names in listed.items() if names & lists})
+            rows = Rows([row for row in tallies if row.leaf in kept], [row for row in items if row.leaf in kept])
+            return self._fold(
+                "account", rows, members.people, traits, _Reader(facts, self._compiled, rows, account, members)
+            )
+
+        return Gathered(
+            kind="account",
+            ids=(account,),
+            exclusions=self._exclusions_of(facts, "account", [account]),
+            facts_under=facts_under,
+        )
+
+    # --- people ---
+
+    def _person_facts(self, facts: Facts, leaves: Sequence[bytes]) -> EntityFacts:
+        may_use = not _denies(_consents(facts, leaves), _users(facts, leaves))
+        rows = self._rows(facts, leaves if may_use else (), "user")
+        traits = self._traits(facts, "user", leaves) | self._account_traits_of(facts, leaves)
+        return self._fold("user", rows, {}, traits, _Reader(facts, self._compiled, rows, None, None))
+
+    def _account_traits_of(self, facts: Facts, leaves: Sequence[bytes]) -> dict[Trait, Steps[Any]]:
+        if not self._trait_keys["account"]:
+            return {}
+        belongs = attribute((row.account, row.at) for row in facts.memberships(leaves=leaves))
+        return {} if belongs is None else self._traits(facts, "account", [belongs.account])
+
+    # --- rows ---
+
+    def _rows(self, facts: Facts, entities: Sequence[bytes], scope: EntityKind) -> Rows:
+        signals = self._signals[scope]
+        if not entities or not signals:
+            return Rows((), ())
+        distinct = [signal.id for signal in signals.values() if signal.aggregate == "distinct"]
+        items = facts.items(entities, distinct) if distinct else ()
+        return Rows(facts.tallies(entities, list(signals)), items)
+
+    def _clip(self, facts: Facts, row: Tally, members: "Members") -> list[Tally]:
+        """The part of a row that falls into the time in which the leaf's unnamed events belong to the account."""
+        end = members.adopted_until(row.leaf)
+        if row.last_at < end:
+            return [row]
+        instants = [
+            at for at, _ in _instants_of(facts, self._compiled[row.signal], row.leaf, row.bucket, None) if at < end
+        ]
+        if not instants:
+            return []
+        return [Tally(row.entity, row.signal, row.bucket, row.leaf, len(instants), min(instants), max(instants))]
+
+    def _clip_item(self, facts: Facts, row: TallyItem, members: "Members") -> list[TallyItem]:
+        end = members.adopted_until(row.leaf)
+        if row.last_at < end:
+            return [row]
+        found = _instants_of(facts, self._compiled[row.signal], row.leaf, row.bucket, None)
+        instants = [at for at, item in found if at < end and item == row.item]
+        if not instants:
+            return []
+        return [TallyItem(row.entity, row.signal, row.bucket, row.leaf, row.item, min(instants), max(instants))]
+
+    def _fold(
+        self,
+        kind: EntityKind,
+        rows: Rows,
+        people: Mapping[bytes, bytes],
+        traits: Mapping[Trait, Steps[Any]],
+        reader: "_Reader",
+    ) -> EntityFacts:
+        spans: dict[int, list[Span]] = {}
+        items: dict[int, list[tuple[bytes, Span]]] = {}
+        for row in rows.tallies:
+            spans.setdefault(row.signal, []).append(Span(row.bucket, row.n, row.first_at, row.last_at))
+        for entry in rows.items:
+            n = 1 if entry.first_at == entry.last_at else 2
+            # Where people are counted, the leaves of one person are one.
+            item = people.get(entry.item, entry.item) if self._compiled[entry.signal].of_user else entry.item
+            items.setdefault(entry.signal, []).append((item, Span(entry.bucket, n, entry.first_at, entry.last_at)))
+        series = {signal: Series.fold(signal, found, items.get(signal, ())) for signal, found in spans.items()}
+        reader.people = people
+        return EntityFacts(kind=kind, series=series, traits=traits, instants=reader)
+
+    # --- traits and exclusions ---
+
+    def _collect_trait_keys(self) -> dict[EntityKind, list[str]]:
+        keys: dict[EntityKind, set[str]] = {"user": set(), "account": set()}
+        for definition in self._catalogue.definitions:
+            for trait in definition.traits:
+                keys[trait.of].add(trait.key)
+        return {kind: sorted(found) for kind, found in keys.items()}
+
+    def _traits(self, facts: Facts, kind: EntityKind, entities: Sequence[bytes]) -> dict[Trait, Steps[Any]]:
+        keys = self._trait_keys[kind]
+        if not keys:
+            return {}
+        return {Trait(kind, key): steps for key, steps in _histories(facts.traits(entities, keys)).items()}
+
+    def _exclusions_of(self, facts: Facts, kind: EntityKind, entities: Sequence[bytes]) -> frozenset[str]:
+        """The names of the lists that this person or account is on."""
+        return _listed(facts, [entry for entry in self._exclusions if entry.of == kind], [(b"", entities)]).get(
+            b"", frozenset()
+        )
+
+    def _excluded_people(self, facts: Facts, leaves: Mapping[bytes, Sequence[bytes]]) -> Mapping[bytes, frozenset[str]]:
+        """Person -> the names of the lists of users it is on."""
+        lists = [entry for entry in self._exclusions if entry.of == "user"]
+        return _listed(facts, lists, list(leaves.items()))
+
+
+class Gathered:
+    """What may be used about one person or account."""
+
+    def __init__(
+        self,
+        *,
+        kind: EntityKind,
+        ids: tuple[bytes, ...],
+        exclusions: frozenset[str],
+        facts_under: Callable[[frozenset[str]], EntityFacts],
+    ) -> None:
+        """
+        Args:
+            ids: The person's identifiers, or the account.
+            exclusions: The names of the lists that the entity is on.
+            facts_under: The facts, given the lists of users that do not count.
+        """
+        self.kind = kind
+        self.ids = ids
+        self._exclusions = exclusions
+        self._facts_under = lru_cache(maxsize=None)(facts_under)
+
+    def facts(self, definition: Definition) -> EntityFacts:
+        """What a definition may use; its own lists of exclusions applied."""
+        users = frozenset(entry.name for entry in definition.exclude if entry.of == "user" != self.kind)
+        facts = self._facts_under(users)
+        on = sorted(entry.name for entry in definition.exclude if entry.name in self._exclusions)
+        return replace(facts, excluded_by=on[0]) if on else facts
+
+
+class Members:
+    """The people who did something in an account, or belong to it."""
+
+    def __init__(self, facts: Facts, account: bytes, named_leaves: set[bytes]) -> None:
+        joined = {row.leaf for row in facts.memberships(accounts=[account])}
+        known = list(named_leaves | joined)
+        self.people: dict[bytes, bytes] = dict(facts.people(known))
+        found = {self.people.get(leaf, leaf) for leaf in known}
+        grown = facts.leaves_of(list(found))
+        # Person -> all its leaves, also those that never touched this account: their consent binds the others.
+        self.leaves: dict[bytes, Sequence[bytes]] = {person: grown.get(person, (person,)) for person in found}
+        self.people.update({leaf: person for person, leaves in self.leaves.items() for leaf in leaves})
+        self._facts = facts
+        self._adopted = self._adoptions(account, {self.people.get(leaf, leaf) for leaf in joined})
+
+    @property
+    def adopted_leaves(self) -> list[bytes]:
+        """Leaves whose events without a named account belong to this one, for some time at least."""
+        return [leaf for person in self._adopted for leaf in self.leaves[person]]
+
+    def adopted_until(self, leaf: bytes) -> int:
+        """Until when, exclusive."""
+        return self._adopted[self.people.get(leaf, leaf)].end
+
+    def allowed(self, excluded: set[bytes]) -> set[bytes]:
+        """The leaves that may be folded: their person consents, and is not excluded."""
+        return {leaf for person in self._consenting - excluded for leaf in self.leaves[person]}
+
+    @cached_property
+    def _consenting(self) -> set[bytes]:
+        all_leaves = [leaf for leaves in self.leaves.values() for leaf in leaves]
+        entries: dict[bytes, list[ConsentEntry]] = {}
+        for entry in _consents(self._facts, all_leaves):
+            entries.setdefault(self.people.get(entry.subject, entry.subject), []).append(entry)
+        users = _users(self._facts, [entry.subject for found in entries.values() for entry in found])
+        return {person for person in self.leaves if not _denies(entries.get(person, ()), users)}
+
+    def _adoptions(self, account: bytes, people: set[bytes]) -> dict[bytes, Attribution]:
+        leaves = [leaf for person in people for leaf in self.leaves[person]]
+        joined: dict[bytes, list[tuple[bytes, int]]] = {}
+        for row in self._facts.memberships(leaves=leaves):
+            joined.setdefault(self.people.get(row.leaf, row.leaf), []).append((row.account, row.at))
+        found = {person: attribute(rows) for person, rows in joined.items()}
+        return {
+            person: belongs for person, belongs in found.items() if belongs is not None and belongs.account == account
+        }
+
+
+@dataclass
+class _Reader:
+    """The matching events of one hour, read again where a question falls within it."""
+
+    facts: Facts
+    compiled: Mapping[int, CompiledSignal]
+    rows: Rows
+    account: bytes | None
+    members: Members | None
+    people: Mapping[bytes, bytes] = field(default_factory=dict)
+    _known: dict[tuple[int, int], list[tuple[int, bytes | None]]] = field(default_factory=dict)
+
+    @cached_property
+    def _leaves(self) -> Mapping[tuple[int, int], set[tuple[bytes, bytes]]]:
+        found: dict[tuple[int, int], set[tuple[bytes, bytes]]] = {}
+        for row in self.rows.tallies:
+            found.setdefault((row.signal, row.bucket), set()).add((row.entity, row.leaf))
+        return found
+
+    def __call__(self, signal: int, hour: int) -> Sequence[tuple[int, bytes | None]]:
+        key = (signal, hour)
+        if key not in self._known:
+            self._known[key] = sorted(self._read(signal, hour), key=lambda found: found[0])
+        return self._known[key]
+
+    def _read(self, signal: int, hour: int) -> Iterable[tuple[int, bytes | None]]:
+        compiled = self.compiled[signal]
+        for entity, leaf in self._leaves.get((signal, hour), ()):
+            named = self.account if self.account is not None and entity == self.account else None
+            end = None
+            if self.account is not None and named is None and self.members is not None:
+                end = self.members.adopted_until(leaf)
+            for at, item in _instants_of(self.facts, compiled, leaf, hour, named):
+                if end is None or at < end:
+                    counted = self.people.get(item, item) if item is not None and compiled.of_user else item
+                    yield at, counted
+
+
+def _instants_of(
+    facts: Facts, compiled: CompiledSignal, leaf: bytes, hour: int, account: bytes | None
+) -> Iterable[tuple[int, bytes | None]]:
+    """The instants of a leaf's matching events within an hour, and what they count for distinct."""
+    users = None
+    for event in facts.events_of(leaf, hour * HOUR, (hour + 1) * HOUR):
+        if not _is_tallied(event, compiled, account):
+            continue
+        properties = _decode(event.properties)
+        if not compiled.matches(event.name or "", properties):
+            continue
+        item = None
+        if compiled.is_distinct:
+            if compiled.of_user and users is None:
+                users = _users(facts, [leaf])
+            item = compiled.item(properties, leaf if users and leaf in users else None)
+            if item is None:
+                continue
+        yield event.at, item
+
+
+def _is_tallied(event: EventRow, compiled: CompiledSignal, account: bytes | None) -> bool:
+    if event.type != "track" or not event.scored:
+        return False
+    return compiled.scope == "user" or event.account == account
+
+
+def _listed(
+    facts: Facts, lists: Sequence[Exclusion], groups: Sequence[tuple[bytes, Sequence[bytes]]]
+) -> dict[bytes, frozenset[str]]:
+    """Which lists each group of entities is on, by their latest traits; unknown traits put nobody on a list."""
+    keys = sorted({key for entry in lists for key, _ in entry.tests})
+    if not keys:
+        return {}
+    owner = {entity: group for group, entities in groups for entity in entities}
+    changes: dict[bytes, list[TraitChange]] = {}
+    for change in facts.traits(list(owner), keys):
+        changes.setdefault(owner[change.entity], []).append(change)
+    found: dict[bytes, frozenset[str]] = {}
+    for group, history in changes.items():
+        latest = {key: _decode(change.value) for key, change in _latest(history).items()}
+        names = {entry.name for entry in lists if all(test.holds(latest.get(key)) is True for key, test in entry.tests)}
+        if names:
+            found[group] = frozenset(names)
+    return found
+
+
+def _latest(history: Iterable[TraitChange]) -> dict[str, TraitChange]:
+    found: dict[str, TraitChange] = {}
+    for change in history:
+        known = found.get(change.key)
+        if known is None or (known.at, known.event_id) < (change.at, change.event_id):
+            found[change.key] = change
+    return found
+
+
+def _histories(history: Iterable[TraitChange]) -> dict[str, Steps[Any]]:
+    """Each trait over time; of several values at one instant the one with the largest event id holds."""
+    by_key: dict[str, list[TraitChange]] = {}
+    for change in history:
+        by_key.setdefault(change.key, []).append(change)
+    return {
+        key: Steps.of(
+            None,
+            [(c.at, _scalar(_decode(c.value))) for c in sorted(changes, key=lambda c: (c.at, c.event_id))],
+        )
+        for key, changes in by_key.items()
+    }
+
+
+def _scalar(value: Any) -> Any:
+    return None if isinstance(value, dict | list) else value
+
+
+def _consents(facts: Facts, leaves: Sequence[bytes]) -> list[ConsentEntry]:
+    return [entry for purpose in SCORING_PURPOSES for entry in facts.consents(leaves, purpose)]
+
+
+def _users(facts: Facts, leaves: Sequence[bytes]) -> frozenset[bytes]:
+    return frozenset(id for id, known in facts.identifiers(leaves).items() if known.type == "user")
+
+
+def _denies(entries: Iterable[ConsentEntry], users: frozenset[bytes]) -> bool:
+    """
+    Whether a person's consent forbids using anything of it.
+
+    Per identifier the latest word counts, and denied beats granted at the same instant. A denial on one identifier
+    binds the whole person until the person itself, as a known user, grants again later; a grant on an anonymous
+    identifier does not spread.
+    """
+    latest: dict[tuple[str, bytes], tuple[int, bool]] = {}
+    for entry in entries:
+        key = (entry.purpose, entry.subject)
+        said = (entry.at, entry.state != "granted")
+        latest[key] = max(said, latest.get(key, said))
+    for (purpose, _), (denied_at, denies) in latest.items():
+        if denies and not any(
+            other == purpose and subject in users and not refuses and at > denied_at
+            for (other, subject), (at, refuses) in latest.items()
+        ):
+            return True
+    return False

@@ -1,0 +1,135 @@
+"""
+Verification: everything derived is computed again from events, links, consent and definitions, and compared.
+
+A difference is a bug, or damage to the file.
+"""
+
+from dataclasses import dataclass
+
+from assay.contract.times import HOUR
+from assay_collector.pql.definition import Catalogue
+from assay_collector.pql.matching import Mark, SignalIndex
+from assay_collector.qualify.refill import Progress, stored_marks, touches_of
+from assay_collector.qualify.worker import Qualifier, resolve_component
+from assay_collector.store import AgendaEntry, Store, Tally, TallyItem
+
+DIFFERENCES_MAX = 100
+
+_Key = tuple[bytes, int, int, bytes, bytes | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What was compared, and what differs; at most DIFFERENCES_MAX of each are told."""
+
+    events: int
+    tallies: int
+    entities: int
+    differences: tuple[str, ...]
+
+    @property
+    def is_clean(self) -> bool:
+        return not self.differences
+
+
+def verify(
+    store: Store, catalogue: Catalogue, qualifier: Qualifier, *, now: int, progress: Progress = lambda _: None
+) -> Verification:
+    """
+    Compute every tally, person and verdict again and compare with what is stored.
+
+    Best asked of a store that nobody writes to: what arrives meanwhile would show as a difference.
+
+    Args:
+        progress: Told how many more events were read.
+    """
+    refolded, events = _refold(store, catalogue, progress)
+    differences = _compare_tallies(store, refolded, {signal.id for signal in catalogue.signals})
+    entities = list(store.tallies.entities())
+    differences += _compare_people(store, entities)
+    differences += _compare_ledger(store, qualifier, entities, now)
+    return Verification(events, len(refolded), len(entities), tuple(differences[:DIFFERENCES_MAX]))
+
+
+def _refold(store: Store, catalogue: Catalogue, progress: Progress) -> tuple[dict[_Key, list[int]], int]:
+    refolded: dict[_Key, list[int]] = {}
+    events = 0
+
+    def count(n: int) -> None:
+        nonlocal events
+        events += n
+        progress(n)
+
+    for marks in stored_marks(store, SignalIndex(catalogue.signals), count):
+        for mark in marks:
+            _add(refolded, mark, None)
+            if mark.item is not None:
+                _add(refolded, mark, mark.item)
+    return refolded, events
+
+
+def _add(refolded: dict[_Key, list[int]], mark: Mark, item: bytes | None) -> None:
+    row = refolded.setdefault((mark.entity, mark.signal, mark.at // HOUR, mark.leaf, item), [0, mark.at, mark.at])
+    row[0] += 1
+    row[1], row[2] = min(row[1], mark.at), max(row[2], mark.at)
+
+
+def _compare_tallies(store: Store, refolded: dict[_Key, list[int]], signals: set[int]) -> list[str]:
+    differences: list[str] = []
+    seen: set[_Key] = set()
+    for row in store.tallies.all_rows():
+        if row.signal not in signals:
+            continue
+        key, said = _said(row)
+        seen.add(key)
+        expected = refolded.get(key)
+        # A distinct value's row does not count how often it was seen.
+        if expected is None or (expected if isinstance(row, Tally) else expected[1:]) != said:
+            differences.append(f"tally {_shown(key)}: stored {said}, computed {expected}")
+    differences += [f"tally {_shown(key)}: not stored, computed {refolded[key]}" for key in refolded.keys() - seen]
+    return differences
+
+
+def _said(row: Tally | TallyItem) -> tuple[_Key, list[int]]:
+    if isinstance(row, Tally):
+        return (row.entity, row.signal, row.bucket, row.leaf, None), [row.n, row.first_at, row.last_at]
+    return (row.entity, row.signal, row.bucket, row.leaf, row.item), [row.first_at, row.last_at]
+
+
+def _compare_people(store: Store, entities: list[bytes]) -> list[str]:
+    differences: list[str] = []
+    done: set[bytes] = set()
+    with store.snapshot() as facts:
+        for entity in entities:
+            if entity in done:
+                continue
+            resolution = resolve_component(facts, entity)
+            if resolution is None:
+                continue
+            done.update(resolution.people)
+            stored = facts.people(list(resolution.people))
+            for leaf, person in resolution.people.items():
+                if stored.get(leaf, leaf) != person:
+                    said = stored.get(leaf, leaf).hex()
+                    differences.append(f"person of {leaf.hex()}: stored {said}, computed {person.hex()}")
+    return differences
+
+
+def _compare_ledger(store: Store, qualifier: Qualifier, entities: list[bytes], now: int) -> list[str]:
+    entries = [
+        AgendaEntry(touch.kind, touch.entity, now, 0, frozenset({"event"}), now)
+        for touch in touches_of(store, entities)
+    ]
+    return [
+        f"ledger {transition.kind} {transition.entity.hex()} {transition.definition} episode {transition.episode}: "
+        f"{transition.step} should be {transition.change}, effective at {transition.effective_at}"
+        for decided in qualifier.preview(entries, now)
+        for transition in decided.transitions
+    ]
+
+
+def _shown(key: _Key) -> str:
+    entity, signal, bucket, leaf, item = key
+    return f"entity={entity.hex()} signal={signal} hour={bucket} leaf={leaf.hex()}" + (
+        f" item={item.hex()}" if item else ""
+    )

@@ -1,1 +1,1 @@
-
+"""The outside world that the collector calls, behind the stages' ports."""

@@ -379,8 +379,8 @@ class Agenda(Protocol):
         episode, step and revision) is not written again, nor is its outbox row.
         """
 
-    def resolve(self, resolution: Resolution, now: int) -> None:
-        """Replace what is known of a component of people, and touch whoever is concerned; one transaction."""
+    def resolve(self, resolutions: Sequence[Resolution], now: int) -> None:
+        """Replace what is known of these components of people, and touch whoever is concerned; one transaction."""
 
     def qualified(self, *, definition: str | None, limit: int, offset: int) -> Sequence[Transition]:
         """For every open episode, the transition that speaks; latest effective first."""

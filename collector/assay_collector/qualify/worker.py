@@ -101,14 +101,16 @@ class Qualifier:
 
     def _resolve_identities(self, leaves: Sequence[bytes], now: int) -> None:
         done: set[bytes] = set()
-        for leaf in leaves:
-            if leaf in done:
-                continue
-            with self._turn, self._store.snapshot() as facts:
-                resolution = resolve_component(facts, leaf)
-            if resolution is not None:
-                done.update(resolution.people)
-                self._store.agenda.resolve(resolution, now)
+        resolutions: list[Resolution] = []
+        with self._store.snapshot() as facts:
+            for leaf in leaves:
+                with self._turn:
+                    resolution = None if leaf in done else resolve_component(facts, leaf)
+                if resolution is not None:
+                    done.update(resolution.people)
+                    resolutions.append(resolution)
+        if resolutions:
+            self._store.agenda.resolve(resolutions, now)
 
     # --- decisions ---
 

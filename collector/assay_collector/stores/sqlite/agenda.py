@@ -29,6 +29,12 @@ _FINISH = "DELETE FROM agenda WHERE entity = ? AND kind = ? AND version = ?"
 # With a next moment the entry stays, but nothing that was touched before is a cause any more.
 _POSTPONE = "UPDATE agenda SET due_at = ?, since = ?, causes = ? WHERE entity = ? AND kind = ? AND version = ?"
 
+_UPSERT_PERSON = """
+    INSERT INTO people (leaf, person) VALUES (?, ?)
+    ON CONFLICT (leaf) DO UPDATE SET person = excluded.person WHERE person != excluded.person
+"""
+_UPDATE_LINK = "UPDATE links SET state = ?, reason = ? WHERE low = ? AND high = ? AND (state, reason) IS NOT (?, ?)"
+
 TRANSITION_COLUMNS = Transition.__struct_fields__
 _INSERT_TRANSITION = (
     f"INSERT INTO transitions ({','.join(TRANSITION_COLUMNS)}) VALUES ({marks(len(TRANSITION_COLUMNS))}) "
@@ -98,22 +104,17 @@ class SQLiteAgenda:
         else:
             connection.execute(_POSTPONE, (result.next_at, result.next_at, _BITS["timer"], *key))
 
-    def resolve(self, resolution: Resolution, now: int) -> None:
+    def resolve(self, resolutions: Sequence[Resolution], now: int) -> None:
+        people = [row for resolution in resolutions for row in resolution.people.items()]
+        links = [row for resolution in resolutions for row in resolution.links.items()]
+        touches = [entry for resolution in resolutions for entry in resolution.touches]
         with self._database.transaction() as connection:
+            connection.executemany(_UPSERT_PERSON, people)
             connection.executemany(
-                "INSERT INTO people (leaf, person) VALUES (?, ?) "
-                "ON CONFLICT (leaf) DO UPDATE SET person = excluded.person WHERE person != excluded.person",
-                list(resolution.people.items()),
+                _UPDATE_LINK,
+                [(*_state(reason), low, high, *_state(reason)) for (low, high), reason in links],
             )
-            connection.executemany(
-                "UPDATE links SET state = ?, reason = ? WHERE low = ? AND high = ? AND (state, reason) IS NOT (?, ?)",
-                [
-                    (state, reason, low, high, state, reason)
-                    for (low, high), reason in resolution.links.items()
-                    for state in ("blocked" if reason else "active",)
-                ],
-            )
-            touch(connection, dict.fromkeys(resolution.touches, now))
+            touch(connection, dict.fromkeys(touches, now))
 
     def qualified(self, *, definition: str | None, limit: int, offset: int) -> Sequence[Transition]:
         narrowed = "" if definition is None else "AND t.definition = ?"
@@ -147,6 +148,10 @@ def select_ledger(connection: Connection, kind: EntityKind, entities: Sequence[b
         (row for row in rows if row.kind == kind),
         key=lambda row: (row.recorded_at, row.definition, row.episode, row.revision),
     )
+
+
+def _state(reason: str | None) -> tuple[str, str | None]:
+    return ("active", None) if reason is None else ("blocked", reason)
 
 
 def _causes(bits: int) -> frozenset[str]:

@@ -67,9 +67,12 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """A connection for reading what is committed; one snapshot for the whole block."""
+        """A connection for reading what is committed; one snapshot for the whole block, and for blocks within it."""
         with _translated():
             connection = self._reader()
+            if connection.in_transaction:
+                yield connection
+                return
             connection.execute("BEGIN")
             try:
                 yield connection

@@ -8,7 +8,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from difflib import get_close_matches
 from typing import Literal
+
+from assay.contract.display import shorten
+from assay.contract.errors import AssayError
 
 Value = str | int | float | bool
 Truth = bool | None
@@ -84,7 +88,8 @@ class Comparator:
         """
         points: set[int] = set()
         for operand in self.operands:
-            number = operand if isinstance(operand, Decimal) else as_number(operand)
+            # A count is never equal to a text, whatever number the text spells.
+            number = None if isinstance(operand, str) else as_number(operand)
             if number is not None:
                 whole = int(number.to_integral_value(rounding="ROUND_FLOOR"))
                 points |= {whole, whole + 1}
@@ -125,79 +130,211 @@ def _same(value: object, operand: object) -> bool:
 
 
 @dataclass(eq=False)
-class UnreadableComparator(ValueError):
+class UnreadableComparator(AssayError):
     """A value that is no comparator."""
 
     text: str
     reason: str
+    # What was probably meant.
+    suggestion: str = ""
 
     def __str__(self) -> str:
-        return f"{self.reason}: {self.text!r}"
+        hint = f"; did you mean `{self.suggestion}`?" if self.suggestion else ""
+        return f"`{shorten(self.text, 60)}` {self.reason}{hint}"
 
 
-_NUMBER = r"(-?\d+(?:\.\d+)?)\s*(%)?"
-_BOUND = re.compile(rf"^(at least|at most|more than|less than)\s+{_NUMBER}$")
-_BETWEEN = re.compile(rf"^between\s+{_NUMBER}\s+and\s+{_NUMBER}$")
+# So many digits that no arithmetic below rounds, and far more than anybody counts.
+_NUMBER = r"(-?[0-9]{1,15}(?:\.[0-9]{1,9})?)\s*(%)?"
+_BOUND = re.compile(rf"(at least|at most|more than|less than)\s+{_NUMBER}")
+_BETWEEN = re.compile(rf"between\s+{_NUMBER}\s+and\s+{_NUMBER}")
+_PLAIN_NUMBER = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,9})?")
 
 
 def parse_comparator(written: object, lists: Mapping[str, Sequence[Value]] | None = None) -> Comparator:
     """
     Read a comparator as a definition writes it.
 
+    Equal tests are read alike however they are spelt: ``[admin]`` is ``admin``, ``3.0`` is ``3``.
+
     Args:
         written: Text such as ``at least 3``, a plain value (equality), or a list (any of them).
         lists: Named value lists of the project; ``not NAME`` and ``NAME`` stand for their values.
 
     Raises:
-        UnreadableComparator: It starts like a comparator and is none, or is no value at all.
+        UnreadableComparator: It reads like a comparator and is none, or is no value at all. A text that is meant as
+            a value all the same can stand in a list.
     """
     lists = lists or {}
     if isinstance(written, list):
-        return Comparator("any of", tuple(_plain(item) for item in written), _show(written))
+        return _any_of(written, show_value(written))
     if not isinstance(written, str):
-        return Comparator("equals", (_plain(written),), _show(written))
+        return Comparator("equals", (_plain(written),), show_value(written))
     text = " ".join(written.split())
     if text in ("is known", "is not known"):
         return Comparator("is known" if text == "is known" else "is not known", (), text)
-    if bound := _BOUND.match(text):
+    if bound := _BOUND.fullmatch(text):
         operator = next(known for known in _BOUNDED if known == bound[1])
         return Comparator(operator, (_number(bound[2], bound[3]),), text)
-    if between := _BETWEEN.match(text):
-        low, high = _number(between[1], between[2]), _number(between[3], between[4])
-        if low > high:
-            raise UnreadableComparator(text, "the smaller number comes first in `between`")
-        return Comparator("between", (low, high), text)
-    if text.startswith("not "):
+    if between := _BETWEEN.fullmatch(text):
+        return _between(text, _number(between[1], between[2]), _number(between[3], between[4]))
+    if text == "not" or text.startswith("not "):
         return _parse_not(text, lists)
-    if re.match(r"^(at|more|less|between|is)\b.*(\d|known)", text):
-        raise UnreadableComparator(text, f"not a comparator; known are {', '.join(OPERATORS)}")
     if text in lists:
-        return Comparator("any of", tuple(lists[text]), text)
+        return _any_of(lists[text], text)
+    _refuse_misspelt(text)
     return Comparator("equals", (text,), text)
 
 
+def _between(text: str, low: Decimal, high: Decimal) -> Comparator:
+    if low > high:
+        raise UnreadableComparator(text, "has the larger number first")
+    return Comparator("between", (low, high), text)
+
+
+def _any_of(values: Sequence[object], text: str) -> Comparator:
+    plain = _distinct(values, text)
+    return Comparator("equals" if len(plain) == 1 else "any of", plain, text)
+
+
 def _parse_not(text: str, lists: Mapping[str, Sequence[Value]]) -> Comparator:
-    rest = text.removeprefix("not ").strip()
+    rest = text.removeprefix("not").strip()
     if rest in lists:
-        return Comparator("none of", tuple(lists[rest]), text)
+        return Comparator("none of", _distinct(lists[rest], text), text)
     if rest.startswith("[") and rest.endswith("]"):
-        return Comparator("none of", tuple(part.strip() for part in rest[1:-1].split(",")), text)
-    number = as_number(rest)
-    plain: Value = {"true": True, "false": False}.get(rest, rest)
-    return Comparator("none of", (number if number is not None else plain,), text)
+        parts = [part.strip() for part in rest[1:-1].split(",")]
+        return Comparator("none of", _distinct([_from_text(part) for part in parts if part], text), text)
+    if not rest:
+        raise UnreadableComparator(text, "is followed by nothing")
+    _refuse_negated(text, rest)
+    return Comparator("none of", (_from_text(rest),), text)
+
+
+def _distinct(values: Sequence[object], text: str) -> tuple[Value, ...]:
+    """Each value once; `true` and 1 are two values."""
+    found = {(isinstance(value, bool), value): value for value in map(_plain, values)}
+    if not found:
+        raise UnreadableComparator(text, "names no value, so nothing could ever pass it")
+    return tuple(found.values())
+
+
+def _from_text(text: str) -> Value:
+    if text in ("true", "false"):
+        return text == "true"
+    if _PLAIN_NUMBER.fullmatch(text):
+        return _plain(float(text) if "." in text else int(text))
+    return text.strip("'\"")
 
 
 def _number(digits: str, percent: str | None) -> Decimal:
-    return Decimal(digits) / 100 if percent else Decimal(digits)
+    number = Decimal(digits) / 100 if percent else Decimal(digits)
+    # One spelling for equal numbers, and none with an exponent.
+    return number.quantize(Decimal(1)) if number == number.to_integral_value() else number.normalize()
 
 
 def _plain(value: object) -> Value:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
     if isinstance(value, str | int | float | bool):
         return value
-    raise UnreadableComparator(_show(value), "expected a text, number, true, false or a list of them")
+    raise UnreadableComparator(show_value(value), "is no text, number, true, false or a list of them")
 
 
-def _show(value: object) -> str:
+def show_value(value: object) -> str:
+    """A value as a definition writes it."""
     if isinstance(value, list):
-        return "[" + ", ".join(_show(item) for item in value) + "]"
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+        return "[" + ", ".join(show_value(item) for item in value) + "]"
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+# --- what was meant ---------------------------------------------------------------------------------------------------
+
+_ESCAPE = "a text that is meant as a value goes into a list: "
+_SYMBOLS = {
+    ">=": "at least",
+    "=>": "at least",
+    "≥": "at least",
+    "<=": "at most",
+    "=<": "at most",
+    "≤": "at most",
+    ">": "more than",
+    "<": "less than",
+    "!=": "not",
+    "<>": "not",
+    "≠": "not",
+    "==": "",
+    "=": "",
+}
+_SYNONYMS = {
+    **dict.fromkeys(("least", "minimum", "min", "no less than", "no fewer than", "at minimum", "from"), "at least"),
+    **dict.fromkeys(("most", "maximum", "max", "no more than", "up to", "at maximum"), "at most"),
+    **dict.fromkeys(("over", "above", "greater than", "bigger than", "more", "exceeds"), "more than"),
+    **dict.fromkeys(("under", "below", "fewer than", "smaller than", "less", "fewer"), "less than"),
+    **dict.fromkeys(("exactly", "equals", "equal to", "is", "is equal to"), ""),
+    "is not": "not",
+}
+_OPPOSITES = {"at least": "less than", "at most": "more than", "more than": "at most", "less than": "at least"}
+# Longer texts are nobody's slip of the pen.
+_SUSPECT_CHARACTERS_MAX = 60
+
+
+def _refuse_misspelt(text: str) -> None:
+    """Raise for a text that reads like a comparator and is none."""
+    if len(text) > _SUSPECT_CHARACTERS_MAX:
+        return
+    suggestion = _suggest(text)
+    if suggestion is not None:
+        raise UnreadableComparator(text, f"is no comparator ({_ESCAPE}`[{text}]`)", suggestion)
+
+
+def _suggest(text: str) -> str | None:
+    """What a misspelt comparator was meant to be; "" if that is unclear; None if it looks like a plain value."""
+    symbol = re.match(r"(>=|=>|≥|<=|=<|≤|<>|!=|≠|>|<|==|=)\s*(.+)", text)
+    if symbol:
+        return f"{_SYMBOLS[symbol[1]]} {_tidy(symbol[2])}".strip()
+    words, rest = _split_at_number(text)
+    folded = words.casefold()
+    if folded in _SYNONYMS and _PLAIN_NUMBER.fullmatch(_tidy(rest).removesuffix("%")):
+        return f"{_SYNONYMS[folded]} {_tidy(rest)}".strip()
+    return _suggest_by_words(folded, rest)
+
+
+def _suggest_by_words(words: str, rest: str) -> str | None:
+    starts = next((operator for operator in (*_BOUNDED, "between") if f"{words} ".startswith(f"{operator} ")), "")
+    near = starts or "".join(get_close_matches(words, (*_BOUNDED, "between", *_KNOWN), n=1, cutoff=0.76))
+    if near in _KNOWN:
+        return near if not rest else None
+    if near == "between":
+        numbers = re.findall(r"-?[0-9][0-9_,.]*%?", rest)
+        return f"between {_tidy(numbers[0])} and {_tidy(numbers[1])}" if len(numbers) == 2 else ""
+    if not near:
+        return None
+    number = _tidy(rest)
+    return f"{near} {number}" if _PLAIN_NUMBER.fullmatch(number.removesuffix("%")) else ""
+
+
+_KNOWN = ("is known", "is not known")
+
+
+def _refuse_negated(text: str, rest: str) -> None:
+    """Raise for `not at least 3`: the language says it the other way round."""
+    if rest == "known":
+        raise UnreadableComparator(text, f"is no comparator ({_ESCAPE}`not [known]`)", "is not known")
+    words, number = _split_at_number(rest)
+    if words in _OPPOSITES:
+        raise UnreadableComparator(text, "negates a comparator", f"{_OPPOSITES[words]} {_tidy(number)}")
+    if words == "between":
+        raise UnreadableComparator(text, "negates a comparator; write `not: {...}` around the condition")
+    _refuse_misspelt(rest)
+
+
+def _split_at_number(text: str) -> tuple[str, str]:
+    """The words of a text, and what follows from its first number on."""
+    found = re.match(r"([^0-9]*?)\s*(-?\.?[0-9].*)?$", text)
+    return (found[1].strip(), found[2] or "") if found else (text, "")
+
+
+def _tidy(number: str) -> str:
+    """A number as the language writes it: `2,000` is `2000`."""
+    return re.sub(r"(?<=[0-9])[,_ '](?=[0-9]{3})", "", number.strip())

@@ -1,0 +1,78 @@
+"""The default client of small apps: ``assay.configure(...)`` once, then ``assay.track(...)`` anywhere."""
+
+import threading
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypedDict, TypeVar, Unpack
+
+from assay.buffer import WhenFull
+from assay.client import Client, OnInvalid
+from assay.errors import NotConfigured
+from assay.notices import OnDrop, OnError
+from assay.transport import Transport
+
+if TYPE_CHECKING:
+    from assay.contract.plan import Plan
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class ClientOptions(TypedDict, total=False):
+    """The optional arguments of Client."""
+
+    plan: "Plan | Path | str | None"
+    on_invalid: OnInvalid
+    queue_events_max: int
+    when_full: WhenFull
+    block_seconds: float
+    batch_events_max: int
+    batch_bytes_max: int
+    linger_seconds: float
+    gzip: bool
+    timeout_seconds: float
+    retry_seconds_max: float
+    exit_seconds: float
+    on_drop: OnDrop | None
+    on_error: OnError | None
+    trust_env: bool
+    transport: Transport | None
+
+
+_client: Client | None = None
+_changing = threading.Lock()
+
+
+def configure(url: str, write_key: str, **options: Unpack[ClientOptions]) -> Client:
+    """Make the default client, with the arguments of ``Client``; one made before is closed."""
+    global _client
+    client = Client(url, write_key, **options)
+    with _changing:
+        previous, _client = _client, client
+    if previous is not None:
+        previous.close()
+    return client
+
+
+def _of_default(method: Callable[Concatenate[Client, P], R]) -> Callable[P, R]:
+    """The method, called on the default client."""
+
+    @wraps(method)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        if _client is None:
+            raise NotConfigured
+        return method(_client, *args, **kwargs)
+
+    return call
+
+
+track = _of_default(Client.track)
+identify = _of_default(Client.identify)
+group = _of_default(Client.group)
+page = _of_default(Client.page)
+screen = _of_default(Client.screen)
+alias = _of_default(Client.alias)
+flush = _of_default(Client.flush)
+close = _of_default(Client.close)
+stats = _of_default(Client.stats)

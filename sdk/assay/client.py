@@ -1,0 +1,402 @@
+"""The client: what an app calls. Nothing here waits for the network, except ``flush`` and ``close``."""
+
+import os
+import threading
+import weakref
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
+from uuid import UUID
+
+from assay.buffer import Buffer, Put, Stats, WhenFull
+from assay.calls import EVENT_BYTES_MAX, Call, Stamps, completed, encoded, schema_version
+from assay.contract.errors import AssayError
+from assay.delivery import BATCH_BYTES_MAX, BATCH_EVENTS_MAX, BatchLimits, DropReason
+from assay.encoding import sanitised
+from assay.errors import EventsDropped, EventTooLarge, InvalidSetting, MalformedCall, PlanViolation
+from assay.notices import Notices, OnDrop, OnError
+from assay.sender import Pace, Sender, forget_running, watch_exit
+from assay.transport import HttpTransport, Transport, endpoint, importing
+
+if TYPE_CHECKING:
+    from assay.contract.plan import Plan
+
+Id = str | int | UUID
+Json = Mapping[str, Any]
+OnInvalid = Literal["off", "warn", "raise"]
+
+
+class Client:
+    """
+    Records events and sends them to a collector, in the background.
+
+    The six calls have Segment's argument names and meaning. Each encodes its event once, puts it in a queue and returns
+    the event's message id, or None if the event was dropped. They raise nothing, with one exception: in the mode
+    ``on_invalid="raise"``, meant for development, what is wrong with the event itself.
+
+    Args:
+        url: The collector's address, such as ``https://collect.example``.
+        write_key: The source's key. It is sent as Basic authorisation only, never logged and never shown.
+        plan: A tracking plan, or its folder; events are checked against it before they are queued.
+        on_invalid: What to do with an event that the plan refuses or lacks. ``warn``: log a line and send it, the
+            collector decides. ``raise``: raise PlanViolation and drop it. ``off``: do not check.
+        queue_events_max: How many events wait at most.
+        when_full: ``drop_newest``, ``drop_oldest``, or ``block``: the call waits for room, at most ``block_seconds``.
+        batch_events_max: Events in one request.
+        batch_bytes_max: Bytes in one request, before compression.
+        linger_seconds: How long the first event of a batch waits for others.
+        gzip: Whether to compress requests.
+        timeout_seconds: For one request.
+        retry_seconds_max: How long one batch is retried; then it is dropped as ``expired``.
+        exit_seconds: How long the end of the process may be held up to send what is pending.
+        on_drop: Called with a reason and a count when events are dropped; on any thread, so be quick.
+        on_error: Called with an AssayError for everything that goes wrong; likewise.
+        trust_env: Whether httpx reads proxies and certificates from the environment.
+        transport: In place of HTTP; ``assay.testing.CapturingTransport`` in tests.
+
+    Raises:
+        InvalidSetting: A setting that cannot work.
+        PlanError: The plan's folder holds no plan.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        write_key: str,
+        *,
+        plan: "Plan | Path | str | None" = None,
+        on_invalid: OnInvalid = "warn",
+        queue_events_max: int = 10_000,
+        when_full: WhenFull = "drop_newest",
+        block_seconds: float = 1.0,
+        batch_events_max: int = 250,
+        batch_bytes_max: int = BATCH_BYTES_MAX,
+        linger_seconds: float = 0.5,
+        gzip: bool = True,
+        timeout_seconds: float = 10.0,
+        retry_seconds_max: float = 12 * 3600.0,
+        exit_seconds: float = 5.0,
+        on_drop: OnDrop | None = None,
+        on_error: OnError | None = None,
+        trust_env: bool = True,
+        transport: Transport | None = None,
+    ) -> None:
+        _check_settings(locals())
+        endpoint(url)
+        self._url = url
+        self._transport = transport or HttpTransport(url, write_key, gzip=gzip, trust_env=trust_env)
+        self._on_invalid: OnInvalid = on_invalid
+        self._plan = None if on_invalid == "off" else _loaded(plan)
+        self._callbacks = on_drop, on_error
+        self._queue_policy = queue_events_max, when_full, block_seconds
+        self._pace = Pace(
+            limits=BatchLimits(batch_events_max, batch_bytes_max),
+            linger_seconds=linger_seconds,
+            timeout_seconds=timeout_seconds,
+            retry_seconds_max=retry_seconds_max,
+            exit_seconds=exit_seconds,
+        )
+        self._open()
+        _watch_process()
+        _clients.add(self)
+
+    # --- the six calls ---
+
+    def track(
+        self,
+        user_id: Id | None = None,
+        event: str | None = None,
+        properties: Json | None = None,
+        context: Json | None = None,
+        timestamp: datetime | str | None = None,
+        anonymous_id: Id | None = None,
+        integrations: Json | None = None,
+        message_id: str | None = None,
+    ) -> str | None:
+        """
+        Record that someone did something.
+
+        Args:
+            user_id: Who, as the app knows them. One of user_id and anonymous_id is needed.
+            event: What they did, such as ``"Task Assigned"``.
+            properties: Facts about it.
+            context: Facts about the surroundings; ``schemaVersion`` names the plan's version of the event.
+            timestamp: When; now by default. A datetime without a zone is read as UTC.
+            anonymous_id: Who, before the app knows them.
+            integrations: Segment's switches for destinations, passed on.
+            message_id: The event's identity; a UUID of version 7 by default. Two events with one id are the same event.
+
+        Returns:
+            The message id, or None if the event was dropped.
+        """
+        call = Call(
+            "track", message_id, timestamp, user_id, anonymous_id, event, context=context, integrations=integrations
+        )
+        body = call.properties = properties if type(properties) is dict else _object(properties)
+        return self._record(call, body)
+
+    def identify(
+        self,
+        user_id: Id | None = None,
+        traits: Json | None = None,
+        context: Json | None = None,
+        timestamp: datetime | str | None = None,
+        anonymous_id: Id | None = None,
+        integrations: Json | None = None,
+        message_id: str | None = None,
+    ) -> str | None:
+        """Record who someone is, and that user_id and anonymous_id are the same person. See ``track``."""
+        call = Call(
+            "identify", message_id, timestamp, user_id, anonymous_id, context=context, integrations=integrations
+        )
+        call.traits = _object(traits)
+        return self._record(call, call.traits)
+
+    def group(
+        self,
+        user_id: Id | None = None,
+        group_id: Id | None = None,
+        traits: Json | None = None,
+        context: Json | None = None,
+        timestamp: datetime | str | None = None,
+        anonymous_id: Id | None = None,
+        integrations: Json | None = None,
+        message_id: str | None = None,
+    ) -> str | None:
+        """Record that someone belongs to an account, and the account's traits. See ``track``."""
+        call = Call("group", message_id, timestamp, user_id, anonymous_id, context=context, integrations=integrations)
+        call.groupId = group_id
+        call.traits = _object(traits)
+        return self._record(call, call.traits)
+
+    def page(
+        self,
+        user_id: Id | None = None,
+        category: str | None = None,
+        name: str | None = None,
+        properties: Json | None = None,
+        context: Json | None = None,
+        timestamp: datetime | str | None = None,
+        anonymous_id: Id | None = None,
+        integrations: Json | None = None,
+        message_id: str | None = None,
+    ) -> str | None:
+        """Record that someone saw a page. See ``track``."""
+        call = Call("page", message_id, timestamp, user_id, anonymous_id, context=context, integrations=integrations)
+        call.category, call.name = category, name
+        call.properties = _object(properties)
+        return self._record(call, call.properties)
+
+    def screen(
+        self,
+        user_id: Id | None = None,
+        category: str | None = None,
+        name: str | None = None,
+        properties: Json | None = None,
+        context: Json | None = None,
+        timestamp: datetime | str | None = None,
+        anonymous_id: Id | None = None,
+        integrations: Json | None = None,
+        message_id: str | None = None,
+    ) -> str | None:
+        """Record that someone saw a screen of an app. See ``track``."""
+        call = Call("screen", message_id, timestamp, user_id, anonymous_id, context=context, integrations=integrations)
+        call.category, call.name = category, name
+        call.properties = _object(properties)
+        return self._record(call, call.properties)
+
+    def alias(
+        self,
+        previous_id: Id | None = None,
+        user_id: Id | None = None,
+        context: Json | None = None,
+        timestamp: datetime | str | None = None,
+        integrations: Json | None = None,
+        message_id: str | None = None,
+    ) -> str | None:
+        """Record that previous_id and user_id are the same person. See ``track``."""
+        call = Call("alias", message_id, timestamp, user_id, context=context, integrations=integrations)
+        call.previousId = previous_id
+        return self._record(call, {})
+
+    # --- delivery ---
+
+    def flush(self, timeout: float = 10.0) -> int:
+        """
+        Wait until the events tracked so far have been sent, or for ``timeout`` seconds.
+
+        Returns:
+            How many of them are still pending; 0: all have come to their end (see ``stats`` for which).
+        """
+        return self._buffer.flush(timeout)
+
+    def close(self, timeout: float | None = None) -> int:
+        """
+        Take no more events, send what is pending for ``timeout`` seconds (``exit_seconds`` by default), stop.
+
+        What cannot be sent in that time is dropped as ``deadline``. To close twice does nothing more.
+
+        Returns:
+            How many events were not delivered in time.
+        """
+        return self._sender.close(self._pace.exit_seconds if timeout is None else timeout)
+
+    def stats(self) -> Stats:
+        """What became of every event so far: ``tracked == delivered + dropped by reason + pending``."""
+        return self._buffer.stats()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<assay.Client url={self._url!r} pending={self.stats().pending}>"
+
+    # --- the way of an event ---
+
+    def _record(self, call: Call, body: dict[Any, Any] | None) -> str | None:
+        problem = completed(call, self._stamps)
+        if problem is not None or body is None:
+            problem = problem or "its properties or traits must be a mapping"
+            self._refuse(DropReason.MALFORMED, MalformedCall(call.type, problem))
+            return None
+        event, written = encoded(call, body)
+        if len(event) > EVENT_BYTES_MAX:
+            error = EventTooLarge(call.type, call.event or call.name, len(event), EVENT_BYTES_MAX)
+            self._refuse(DropReason.TOO_LARGE, error)
+            return None
+        if self._plan is not None:
+            verdict = self._plan.verdict(call.type, call.event or call.name, written, schema_version(call))
+            if not verdict.is_valid:
+                self._object_to(self._plan, call, written, verdict.outcome.value)
+        return self._queue(call, event)
+
+    def _queue(self, call: Call, event: bytes) -> str | None:
+        if not self._sender.started:
+            self._sender.start()
+        result = self._buffer.put(event)
+        if result is not Put.KEPT:
+            self._tell_of_loss(result)
+            if result is not Put.MADE_ROOM:
+                return None
+        message_id: str = call.messageId
+        return message_id
+
+    def _object_to(self, plan: "Plan", call: Call, written: dict[Any, Any], outcome: str) -> None:
+        """Tell of an event that the plan refuses or lacks. Raises: PlanViolation, in the mode ``raise``."""
+        name = call.event or call.name
+        line = f"assay.event_{outcome} type={call.type} event={name!r:.100}"
+        is_heard = self._on_invalid == "raise" or self._notices.wants_errors or self._notices.is_due(line)
+        # To explain takes a hundred times as long as to judge.
+        violations = plan.explain(call.type, name, written, schema_version(call)) if is_heard else ()
+        violation = PlanViolation(call.type, name, outcome, violations)
+        if self._on_invalid == "raise":
+            self._refuse(DropReason.INVALID, violation)
+        self._notices.failed(violation)
+        # The messages of violations may quote values; where and which rule is enough for a log.
+        broken = " ".join(f"{each.pointer or '/'}:{each.rule}" for each in violations[:5])
+        self._notices.say(line, detail=f"broken={broken!r}")
+
+    def _refuse(self, reason: DropReason, error: AssayError) -> None:
+        """Count and tell of an event that is not queued. Raises: the error, in the mode ``raise``."""
+        self._buffer.refuse(reason)
+        self._notices.dropped(reason, 1, error)
+        if self._on_invalid == "raise":
+            raise error
+
+    def _tell_of_loss(self, result: Put) -> None:
+        reason = DropReason.CLOSED if result is Put.CLOSED else DropReason.QUEUE_FULL
+        self._notices.dropped(reason, 1, EventsDropped(reason, 1))
+
+    # --- the process ---
+
+    def _open(self) -> None:
+        self._notices = Notices(*self._callbacks)
+        self._stamps = Stamps()
+        self._buffer = Buffer(*self._queue_policy)
+        self._sender = Sender(self._buffer, self._transport, self._notices, self._pace)
+
+    def _reopen_in_child(self) -> None:
+        """After a fork: the queue, its counters, the thread and the connection are the parent's; begin anew."""
+        was_closed = self._buffer.closed
+        self._transport.forget()
+        self._open()
+        if was_closed:
+            self.close()
+
+
+_clients: weakref.WeakSet[Client] = weakref.WeakSet()
+_watching = threading.Lock()
+_is_watched = False
+
+
+def _watch_process() -> None:
+    """Ask to be told of the process's end and forks; with the first client, so that an import changes nothing."""
+    global _is_watched
+    with _watching:
+        if _is_watched:
+            return
+        _is_watched = True
+    watch_exit()
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(
+            before=importing.acquire, after_in_parent=importing.release, after_in_child=_begin_anew_in_child
+        )
+
+
+def _begin_anew_in_child() -> None:
+    importing.release()
+    forget_running()
+    for client in list(_clients):
+        client._reopen_in_child()
+
+
+def _object(value: object) -> dict[Any, Any] | None:
+    """Properties or traits as a dict; None: they are none."""
+    if value is None:
+        return {}
+    plain = value if type(value) is dict else sanitised(value)
+    return plain if isinstance(plain, dict) else None
+
+
+def _loaded(plan: "Plan | Path | str | None") -> "Plan | None":
+    if not isinstance(plan, str | Path):
+        return plan
+    from assay.plans import load_plan  # late: most clients have no plan, and its validators are slow to import
+
+    return load_plan(Path(plan))
+
+
+def _check_settings(settings: Mapping[str, Any]) -> None:
+    write_key = settings["write_key"]
+    if not isinstance(write_key, str) or not write_key or not write_key.isprintable():
+        raise InvalidSetting("write_key", "must be the source's key, a text that is not empty")
+    for name, allowed in _CHOICES.items():
+        if settings[name] not in allowed:
+            raise InvalidSetting(name, f"must be one of {', '.join(allowed)}; got {settings[name]!r}")
+    for name, (lowest, highest) in _RANGES.items():
+        if not lowest <= settings[name] <= highest:
+            raise InvalidSetting(name, f"must lie between {lowest:g} and {highest:g}; got {settings[name]!r}")
+
+
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "on_invalid": get_args(OnInvalid),
+    "when_full": get_args(WhenFull),
+}
+_RANGES: dict[str, tuple[float, float]] = {
+    "queue_events_max": (1, float("inf")),
+    "batch_events_max": (1, BATCH_EVENTS_MAX),
+    # One event of the largest size must fit.
+    "batch_bytes_max": (EVENT_BYTES_MAX + 100, BATCH_BYTES_MAX),
+    "block_seconds": (0, threading.TIMEOUT_MAX),
+    "linger_seconds": (0, 3600),
+    "timeout_seconds": (0.001, 3600),
+    "retry_seconds_max": (0, float("inf")),
+    "exit_seconds": (0, 3600),
+}

@@ -19,7 +19,7 @@ One test suite (``tests/stores``) runs over every adapter.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -537,6 +537,14 @@ class Store(Protocol):
     def outbox(self) -> Outbox: ...
     @property
     def keyring(self) -> Keyring: ...
+
+    @property
+    def turn(self) -> AbstractContextManager[Any]:
+        """
+        To be held by whoever computes for more than a moment, and never while calling a method that writes.
+
+        An adapter that suffers when threads compete for the interpreter makes them take turns by it.
+        """
 
     def snapshot(self) -> AbstractContextManager[Facts]:
         """A consistent view of all facts, for as long as the block lasts."""

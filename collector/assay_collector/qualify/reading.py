@@ -38,7 +38,7 @@ class Reader:
             known = facts.identifiers([transition.entity for transition in found])
         return [_lead(transition, known.get(transition.entity)) for transition in found]
 
-    def qualifications(self, kind: EntityKind | None, value: str) -> Json | None:
+    def qualifications(self, kind: str | None, value: str) -> Json | None:
         """
         Everything about one entity: each definition's verdict with its evidence, what is missing, and the history.
 

@@ -9,9 +9,7 @@ agenda, not decided on the side, so there is one way only.
 import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
@@ -54,17 +52,15 @@ class Qualifier:
         catalogue: Catalogue,
         *,
         notify: Notify,
-        turn: AbstractContextManager[Any],
     ) -> None:
         """
         Args:
             notify: The outbox messages that a transition causes; pure.
-            turn: Held while computing; see the store adapter for why threads take turns.
         """
         self._store = store
         self._gatherer = Gatherer(catalogue)
         self._notify = notify
-        self._turn = turn
+        self._turn = store.turn
         self._definitions: dict[EntityKind, list[Definition]] = {"user": [], "account": []}
         for definition in catalogue.definitions:
             self._definitions[definition.entity].append(definition)

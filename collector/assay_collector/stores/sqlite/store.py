@@ -2,6 +2,7 @@
 
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 from assay_collector.store import Facts
 from assay_collector.stores.sqlite.agenda import SQLiteAgenda
@@ -29,6 +30,10 @@ class SQLiteStore:
         self.tallies = SQLiteTallies(self.database)
         self.outbox = SQLiteOutbox(self.database)
         self.keyring = SQLiteKeyring(self.database)
+
+    @property
+    def turn(self) -> AbstractContextManager[Any]:
+        return self.database.compute
 
     def snapshot(self) -> AbstractContextManager[Facts]:
         return open_snapshot(self.database)

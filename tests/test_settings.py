@@ -52,7 +52,7 @@ VALUES = {
     "ready_backlog_seconds_max": ("60", 60.0),
     "decide_interval_seconds": ("0.5", 0.5),
     "metrics_token": ("secret", "secret"),
-    "identity_key": ("secret", "secret"),
+    "identity_key": ("a secret of some length", "a secret of some length"),
 }
 
 
@@ -89,6 +89,11 @@ def test_every_setting_is_explained(setting):
         ("log_level", "loud", "it must be one of debug, info, warning, error"),
         ("public_url", "events.example.com", "it must be a URL such as https://events.example.com"),
         ("cors_origins", "*", "it must be a list of origins"),
+        (
+            "identity_key",
+            "short",
+            "setting identity_key is (set) (from environment ASSAY_IDENTITY_KEY); it must be text of",
+        ),
         ("metrics_token", " ", "setting metrics_token is (set) (from environment ASSAY_METRICS_TOKEN)"),
     ],
 )

@@ -96,6 +96,13 @@ def _read_text(value: Any) -> str:
     return value.strip()
 
 
+def _read_passphrase(value: Any) -> str:
+    text = _read_text(value)
+    if len(text) < _PASSPHRASE_LETTERS_MIN:
+        raise ValueError
+    return text
+
+
 def _read_path(value: Any) -> Path:
     return value if isinstance(value, Path) else Path(_read_text(value)).expanduser()
 
@@ -113,7 +120,12 @@ def _read_origins(value: Any) -> frozenset[str]:
     return frozenset(_read_url(entry) for entry in entries)
 
 
+_PASSPHRASE_LETTERS_MIN = 16
+
 _TEXT = Kind("text", _read_text)
+_PASSPHRASE = Kind(
+    f"text of at least {_PASSPHRASE_LETTERS_MIN} letters, better drawn than thought up", _read_passphrase
+)
 _PATH = Kind("a path", _read_path)
 _URL = Kind("a URL such as https://events.example.com", _read_url)
 _ORIGINS = Kind("a list of origins such as https://app.example.com (in the environment: with commas)", _read_origins)
@@ -192,7 +204,9 @@ class Settings:
     """The values that the collector runs with."""
 
     database: Path = _declare(_PATH, Path("assay.db"), "The SQLite file that holds everything; made when missing.")
-    plan: Path | None = _declare(_PATH, None, "The folder of the tracking plan; without one, every event is unplanned.")
+    plan: Path | None = _declare(
+        _PATH, None, "The folder of the tracking plan; without one, every event is taken as it is."
+    )
     definitions: Path | None = _declare(_PATH, None, "The folder of definitions; without one, nobody qualifies.")
     host: str = _declare(_TEXT, "127.0.0.1", "The address to listen at; 0.0.0.0 is every IPv4 address of the machine.")
     port: int = _declare(_whole(0, 65535), 8080, "The TCP port to listen at; 0 takes a free one.")
@@ -233,7 +247,7 @@ class Settings:
         _TEXT, None, "The bearer token that /metrics asks for; without it, /metrics is open.", secret=True
     )
     identity_key: str | None = _declare(
-        _TEXT,
+        _PASSPHRASE,
         None,
         "What identifiers are hashed with; without it, one is drawn and kept in the database. It can never change.",
         secret=True,

@@ -1,0 +1,42 @@
+# Everything here works on a bare machine with Python 3.11 (or later) and make. Each target makes what it needs.
+
+VENV   := .venv
+BIN    := $(VENV)/bin
+PYTHON ?= $(shell for python in python3.14 python3.13 python3.12 python3.11 python3 python; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+
+.DEFAULT_GOAL := help
+.PHONY: help install check test test-npm demo serve bench clean
+
+help: ## say what can be made
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+install: $(VENV)/installed ## a virtual environment with everything, in .venv
+
+$(VENV)/installed: pyproject.toml sdk/assay/_version.py
+	@test -n "$(PYTHON)" || { echo "Assay needs Python 3.11 or later; name one with: make PYTHON=/path/to/python $(MAKECMDGOALS)"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[collector,dev,peers]'
+	@touch $@
+
+check: $(VENV)/installed ## format, lint, types, and the floors of the house
+	$(BIN)/ruff format --check --quiet
+	$(BIN)/ruff check --quiet
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+test: $(VENV)/installed ## all tests
+	$(BIN)/python -m pytest -q -n auto
+
+demo: $(VENV)/installed ## a simulated product sends events through the SDK; who qualifies, and is it true?
+	@$(BIN)/python -m examples.planboard.demo
+
+serve: $(VENV)/installed ## a collector with the simulated product's plan and definitions
+	@$(BIN)/assay serve --plan schemas/planboard/plan --definitions schemas/planboard/definitions
+
+bench: $(VENV)/installed ## the benchmarks, each beside its baseline
+	@$(BIN)/python benchmarks/run.py
+
+clean: ## take away what was made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build

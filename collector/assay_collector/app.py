@@ -1,0 +1,187 @@
+"""Joins the parts: store, ingest, qualify, deliver and web become one WSGI application. A table of contents."""
+
+import hashlib
+import random
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from multiprocessing.util import Finalize
+from typing import cast
+
+from flask import Flask
+
+from assay.contract.errors import AssayError
+from assay.contract.ids import uuid7
+from assay.contract.plan import Plan
+from assay.plans import load_plan
+from assay_collector.definitions_folder import load_catalogue
+from assay_collector.deliver import Deliverer, Endpoint, webhook_messages
+from assay_collector.identity.identifiers import IDENTITY_KEY_BYTES, Identify, identifier_hasher
+from assay_collector.ingest.admission import Admitter
+from assay_collector.ingest.receiver import Receiver
+from assay_collector.outbound.http import HttpSender
+from assay_collector.pql.definition import Catalogue
+from assay_collector.pql.matching import SignalIndex
+from assay_collector.qualify.reading import Reader
+from assay_collector.qualify.refill import refill
+from assay_collector.qualify.worker import Qualifier, Worker
+from assay_collector.settings import Settings
+from assay_collector.store import Identifier, OutboxMessage, Store, Transition
+from assay_collector.stores.sqlite.claim import Claim
+from assay_collector.stores.sqlite.store import SQLiteStore
+from assay_collector.surroundings import settings_here
+from assay_collector.web.application import Services, WebSettings, build_app
+
+_EXTENSION = "assay_collector"
+_STOP_FIRST = 100  # before multiprocessing's own finalizers
+
+
+@dataclass(eq=False)
+class IdentityKeyChanged(AssayError):
+    """The database was written under another identity key."""
+
+    def __str__(self) -> str:
+        return (
+            "setting identity_key is not what this database was begun with, so nobody in it would be recognised;"
+            " set the former one again, or begin a new database"
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Loaded:
+    """What is read from folders and checked before anything starts."""
+
+    plan: Plan | None
+    catalogue: Catalogue
+    endpoints: tuple[Endpoint, ...]
+
+
+def load(settings: Settings) -> Loaded:
+    """
+    Read the tracking plan, the definitions and the webhooks.
+
+    Raises:
+        AssayError: With everything that is wrong in them.
+    """
+    plan = load_plan(settings.plan) if settings.plan else None
+    return Loaded(
+        plan=plan,
+        catalogue=load_catalogue(settings.definitions, plan) if settings.definitions else Catalogue(),
+        endpoints=tuple(Endpoint.from_settings(webhook.name, webhook.table) for webhook in settings.webhooks),
+    )
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """
+    The collector, running: its background threads are started, and stop when the process ends or at `stop`.
+
+    Args:
+        settings: None: what the environment and ``assay.toml`` say, for WSGI servers of your own choice. Use one
+            process with many threads: the database has one writer.
+
+    Raises:
+        AssayError: Something is not set as it must be, or another collector serves this database.
+    """
+    settings = settings or settings_here().settings
+    loaded = load(settings)
+    with ExitStack() as parts:
+        claim = Claim(settings.database)
+        parts.callback(claim.release)
+        store = SQLiteStore(settings.database)
+        parts.callback(store.close)
+        identify = identifier_hasher(identity_key(settings, store))
+        refill(store, loaded.catalogue, now=now())
+        services = Services(
+            store=store,
+            ingest=_receiver(store, loaded, identify),
+            explainer=Reader(store, loaded.catalogue, identify, now),
+            now=now,
+            random=random.random,
+        )
+        app = build_app(services, _web_settings(settings))
+        _start_deliver(parts, store, loaded)
+        _start_qualify(parts, store, loaded, settings)
+        app.extensions[_EXTENSION] = Finalize(None, parts.pop_all().close, exitpriority=_STOP_FIRST)
+    return app
+
+
+def stop(app: Flask) -> None:
+    """Stop the background threads, close the store, and give the database free. Calling it again does nothing."""
+    cast(Finalize, app.extensions[_EXTENSION])()
+
+
+def now() -> int:
+    """Microseconds since the epoch."""
+    return time.time_ns() // 1000
+
+
+def identity_key(settings: Settings, store: Store) -> bytes:
+    """
+    What identifiers are hashed with: the setting, else what was drawn when the database was begun.
+
+    Raises:
+        IdentityKeyChanged: The database knows another.
+    """
+    if settings.identity_key is None:
+        key = store.setting("identity_key", secrets.token_bytes(IDENTITY_KEY_BYTES))
+    else:
+        key = hashlib.sha256(settings.identity_key.encode()).digest()
+    fingerprint = hashlib.sha256(b"assay.identity_key:" + key).digest()
+    if store.setting("identity_key_fingerprint", fingerprint) != fingerprint:
+        raise IdentityKeyChanged
+    return key
+
+
+def _receiver(store: SQLiteStore, loaded: Loaded, identify: Identify) -> Receiver:
+    return Receiver(
+        store.events,
+        Admitter(identify, SignalIndex(loaded.catalogue.signals)),
+        loaded.plan,
+        new_message_id=lambda: uuid7(now(), secrets.token_bytes(10)),
+        new_quarantine_id=lambda: bytes.fromhex(uuid7(now(), secrets.token_bytes(10)).replace("-", "")),
+        turn=store.turn,
+    )
+
+
+def _web_settings(settings: Settings) -> WebSettings:
+    return WebSettings(
+        body_bytes_max=settings.body_bytes_max,
+        batch_events_max=settings.batch_events_max,
+        public_url=settings.public_url,
+        proxy_hops=settings.proxy_hops,
+        cors_origins=settings.cors_origins,
+        metrics_token=settings.metrics_token,
+        key_cache_seconds=settings.key_cache_seconds,
+        ready_backlog_seconds_max=settings.ready_backlog_seconds_max,
+    )
+
+
+def _start_qualify(parts: ExitStack, store: SQLiteStore, loaded: Loaded, settings: Settings) -> None:
+    def notify(transition: Transition, identifier: Identifier | None) -> tuple[OutboxMessage, ...]:
+        external_id = identifier.value if identifier else None
+        return webhook_messages(transition, external_id=external_id, endpoints=loaded.endpoints, now=now())
+
+    qualifier = Qualifier(store, loaded.catalogue, notify=notify)
+    worker = Worker(qualifier, clock=now, interval_seconds=settings.decide_interval_seconds)
+    _start(parts, "assay-qualify", worker.run)
+
+
+def _start_deliver(parts: ExitStack, store: Store, loaded: Loaded) -> None:
+    if not loaded.endpoints:
+        return
+    sender = HttpSender()
+    parts.callback(sender.close)
+    deliverer = Deliverer(store.outbox, sender, loaded.endpoints, clock=now, jitter=random.random)
+    _start(parts, "assay-deliver", deliverer.run)
+
+
+def _start(parts: ExitStack, name: str, run: Callable[[threading.Event], None]) -> None:
+    """Run a stage in a thread of its own until its event is set."""
+    stopping = threading.Event()
+    thread = threading.Thread(target=run, args=(stopping,), name=name, daemon=True)
+    parts.callback(thread.join)
+    parts.callback(stopping.set)
+    thread.start()

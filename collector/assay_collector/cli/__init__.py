@@ -2,7 +2,7 @@
 
 import click
 
-from assay import __version__
+from assay._version import __version__
 from assay_collector.cli.lazy import Entry, LazyGroup
 
 _ENTRIES = {

@@ -13,7 +13,12 @@ from assay_collector.surroundings import settings_here
 Command = Callable[..., Any]
 
 format_option = click.option(
-    "--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to print."
+    "--format",
+    "format_",
+    type=click.Choice(["human", "json"]),
+    default="human",
+    show_default=True,
+    help="How to print.",
 )
 
 

@@ -280,8 +280,8 @@ class Facts(Protocol):
     def traits(self, entities: Sequence[bytes], keys: Sequence[str]) -> Sequence[TraitChange]:
         """The history of these traits."""
 
-    def consents(self, subjects: Sequence[bytes], purpose: str) -> Sequence[ConsentEntry]:
-        """The consent log of these subjects for one purpose."""
+    def consents(self, subjects: Sequence[bytes], purposes: Sequence[str]) -> Sequence[ConsentEntry]:
+        """The consent log of these subjects for these purposes."""
 
     def links_of(self, ids: Sequence[bytes]) -> Sequence[LinkRow]:
         """Links with either end among these."""

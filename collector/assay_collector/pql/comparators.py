@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Literal
 
 from assay.contract.display import shorten
@@ -86,19 +87,25 @@ class Comparator:
 
         This is all that has to be known of a count: when it reached each of these.
         """
-        points: set[int] = set()
-        for operand in self.operands:
-            # A count is never equal to a text, whatever number the text spells.
-            number = None if isinstance(operand, str) else as_number(operand)
-            if number is not None:
-                whole = int(number.to_integral_value(rounding="ROUND_FLOOR"))
-                points |= {whole, whole + 1}
-        if self.operator in ("is known", "is not known"):
-            return ()
-        return tuple(sorted(n for n in points if n >= 1 and self.holds(n) != self.holds(n - 1)))
+        return _turning_points(self)
 
     def __str__(self) -> str:
         return self.text or self.operator
+
+
+# A definition has few comparators, and each is asked at every decision.
+@lru_cache(maxsize=10_000)
+def _turning_points(test: Comparator) -> tuple[int, ...]:
+    points: set[int] = set()
+    for operand in test.operands:
+        # A count is never equal to a text, whatever number the text spells.
+        number = None if isinstance(operand, str) else as_number(operand)
+        if number is not None:
+            whole = int(number.to_integral_value(rounding="ROUND_FLOOR"))
+            points |= {whole, whole + 1}
+    if test.operator in ("is known", "is not known"):
+        return ()
+    return tuple(sorted(n for n in points if n >= 1 and test.holds(n) != test.holds(n - 1)))
 
 
 def as_number(value: object) -> Decimal | None:
@@ -274,6 +281,10 @@ _SYNONYMS = {
     **dict.fromkeys(("exactly", "equals", "equal to", "is", "is equal to"), ""),
     "is not": "not",
 }
+_WAYS_TO_KNOW = {
+    **dict.fromkeys(("is set", "is present", "exists"), "is known"),
+    **dict.fromkeys(("is unknown", "is missing", "is absent", "is not set"), "is not known"),
+}
 _OPPOSITES = {"at least": "less than", "at most": "more than", "more than": "at most", "less than": "at least"}
 # Longer texts are nobody's slip of the pen.
 _SUSPECT_CHARACTERS_MAX = 60
@@ -293,6 +304,8 @@ def _suggest(text: str) -> str | None:
     symbol = re.match(r"(>=|=>|≥|<=|=<|≤|<>|!=|≠|>|<|==|=)\s*(.+)", text)
     if symbol:
         return f"{_SYMBOLS[symbol[1]]} {_tidy(symbol[2])}".strip()
+    if text.casefold() in _WAYS_TO_KNOW:
+        return _WAYS_TO_KNOW[text.casefold()]
     words, rest = _split_at_number(text)
     folded = words.casefold()
     if folded in _SYNONYMS and _PLAIN_NUMBER.fullmatch(_tidy(rest).removesuffix("%")):

@@ -85,7 +85,8 @@ class Gatherer:
     # --- people ---
 
     def _person_facts(self, facts: Facts, leaves: Sequence[bytes]) -> EntityFacts:
-        may_use = not _denies(_consents(facts, leaves), _users(facts, leaves))
+        said = _consents(facts, leaves)
+        may_use = not said or not _denies(said, _users(facts, leaves))
         rows = self._rows(facts, leaves if may_use else (), "user")
         traits = self._traits(facts, "user", leaves) | self._account_traits_of(facts, leaves)
         return self._fold("user", rows, {}, traits, _Reader(facts, self._compiled, rows, None, None))
@@ -366,8 +367,8 @@ def _scalar(value: Any) -> Any:
     return None if isinstance(value, dict | list) else value
 
 
-def _consents(facts: Facts, leaves: Sequence[bytes]) -> list[ConsentEntry]:
-    return [entry for purpose in SCORING_PURPOSES for entry in facts.consents(leaves, purpose)]
+def _consents(facts: Facts, leaves: Sequence[bytes]) -> Sequence[ConsentEntry]:
+    return facts.consents(leaves, SCORING_PURPOSES)
 
 
 def _users(facts: Facts, leaves: Sequence[bytes]) -> frozenset[bytes]:

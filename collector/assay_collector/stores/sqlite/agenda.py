@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from sqlite3 import Connection
 from typing import Any, get_args
 
+from msgspec.structs import astuple
+
 from assay_collector.store import (
     AgendaEntry,
     Cause,
@@ -91,8 +93,8 @@ class SQLiteAgenda:
 
     def _append(self, connection: Connection, result: Decided) -> None:
         for transition in result.transitions:
-            values = tuple(getattr(transition, column) for column in TRANSITION_COLUMNS)
-            connection.execute(_INSERT_TRANSITION, values)
+            *head, evidence = astuple(transition)
+            connection.execute(_INSERT_TRANSITION, (*head, evidence.decode()))
         if result.outbox:
             append_to_outbox(connection, result.outbox)
 

@@ -5,11 +5,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from sqlite3 import Connection
 from typing import Any
 
+from msgspec.structs import astuple
+
 from assay.contract.ids import event_id as derive_event_id
 from assay.contract.times import HOUR
 from assay_collector.store import (
     Admission,
     CommitStatus,
+    ConsentEntry,
     Counts,
     EventRow,
     Identifier,
@@ -18,6 +21,7 @@ from assay_collector.store import (
     ReceiptLine,
     StoreUnavailable,
     Touch,
+    TraitChange,
 )
 from assay_collector.stores.group_commit import GroupCommit
 from assay_collector.stores.sqlite.agenda import touch
@@ -105,16 +109,19 @@ class SQLiteEventLog:
     def _write_fresh(self, connection: Connection, fresh: Sequence[Admission]) -> None:
         if not fresh:
             return
-        connection.executemany(_INSERT_EVENT, [_values(a.event, _EVENT_COLUMNS) for a in fresh])
+        connection.executemany(_INSERT_EVENT, [_event_values(a.event) for a in fresh])
         known = self._known_identifiers
         _insert(connection, _INSERT_IDENTIFIER, (i for a in fresh for i in a.identifiers if i.id not in known))
         pairs = {(a.event.leaf, a.event.account) for a in fresh if a.event.account is not None}
         connection.executemany(_INSERT_PARTICIPATION, pairs - self._known_participations)
         _insert(connection, _UPSERT_LINK, (link for a in fresh for link in a.links))
         _insert(connection, _UPSERT_MEMBERSHIP, (m for a in fresh for m in a.memberships))
-        _insert(connection, _INSERT_TRAIT, (trait for a in fresh for trait in a.traits))
-        _insert(connection, _INSERT_SNAPSHOT, (a.consent for a in fresh if a.consent is not None))
-        _insert(connection, _INSERT_CONSENT, (entry for a in fresh for entry in a.consents))
+        connection.executemany(_INSERT_TRAIT, [_text_last(trait) for a in fresh for trait in a.traits])
+        snapshots = {a.consent.consent_id: a.consent for a in fresh if a.consent is not None}
+        connection.executemany(
+            _INSERT_SNAPSHOT, [(id, said.states.decode(), said.evidence.decode()) for id, said in snapshots.items()]
+        )
+        connection.executemany(_INSERT_CONSENT, [_text_last(entry) for a in fresh for entry in a.consents])
         write_marks(connection, (mark for a in fresh for mark in a.marks))
         touches: dict[Touch, int] = {}
         for admission in fresh:
@@ -265,8 +272,8 @@ def _conflict(event: EventRow) -> tuple[object, ...]:
         event.leaf,
         event.type,
         event.name,
-        event.properties,
-        event.context,
+        event.properties.decode(),
+        event.context.decode(),
     )
 
 
@@ -299,6 +306,27 @@ def _split(statuses: Sequence[CommitStatus], requests: Sequence[_Request]) -> li
 
 def _values(row: object, columns: Sequence[str]) -> tuple[object, ...]:
     return tuple([getattr(row, column) for column in columns])
+
+
+def _event_values(event: EventRow) -> tuple[object, ...]:
+    """The columns in the order of EventRow's fields; JSON as text, so that SQL and people can read it."""
+    *head, properties, context, digest, consent_id, scored, violations, schema_version = astuple(event)
+    return (
+        *head,
+        properties.decode(),
+        context.decode(),
+        digest,
+        consent_id,
+        scored,
+        violations if violations is None else violations.decode(),
+        schema_version,
+    )
+
+
+def _text_last(row: TraitChange | ConsentEntry) -> tuple[object, ...]:
+    """The fields of a row whose last one is JSON."""
+    *head, document = astuple(row)
+    return (*head, document.decode())
 
 
 def _insert(connection: Connection, sql: str, rows: Iterable[object]) -> None:

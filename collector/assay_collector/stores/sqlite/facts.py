@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from sqlite3 import Connection
+from typing import Any
 
 from assay_collector.store import (
     ConsentEntry,
@@ -58,12 +59,11 @@ class SQLiteFacts:
             for row in self._connection.execute(sql, [entity, *keys])
         ]
 
-    def consents(self, subjects: Sequence[bytes], purpose: str) -> Sequence[ConsentEntry]:
-        sql = (
-            "SELECT subject, purpose, state, signal, at, received_at, event_id, evidence FROM consent_log "
-            f"WHERE purpose = '{_word(purpose)}' AND subject IN ({{}})"
-        )
-        return [ConsentEntry(*row) for row in select_in(self._connection, sql, subjects)]
+    def consents(self, subjects: Sequence[bytes], purposes: Sequence[str]) -> Sequence[ConsentEntry]:
+        columns = "subject, purpose, state, signal, at, received_at, event_id, evidence"
+        sql = f"SELECT {columns} FROM consent_log WHERE subject IN ({{}})"
+        rows = select_in(self._connection, sql, subjects)
+        return [_read_consent(row) for row in rows if row[1] in purposes]
 
     def links_of(self, ids: Sequence[bytes]) -> Sequence[LinkRow]:
         columns = "low, high, kind, at, event_id, state, reason"
@@ -111,9 +111,9 @@ def _numbers(values: Sequence[int]) -> str:
     return ",".join(str(int(value)) for value in values)
 
 
-def _word(text: str) -> str:
-    assert text.replace("_", "").isalnum(), text
-    return text
+def _read_consent(row: tuple[Any, ...]) -> ConsentEntry:
+    values = dict(zip(ConsentEntry.__struct_fields__, row, strict=True))
+    return ConsentEntry(**{**values, "evidence": _bytes(values["evidence"])})
 
 
 def _bytes(text: str | bytes) -> bytes:

@@ -23,5 +23,9 @@ def marks(count: int) -> str:
 
 def select_in(connection: Connection, sql: str, values: Iterable[object]) -> Iterator[tuple[Any, ...]]:
     """Rows of a query with one `{}` for a list of parameters, however long the list."""
-    for part in chunks(list(dict.fromkeys(values))):
+    wanted = list(dict.fromkeys(values))
+    if len(wanted) == 1:
+        yield from connection.execute(sql.format("?"), wanted)
+        return
+    for part in chunks(wanted):
         yield from connection.execute(sql.format(marks(len(part))), part)

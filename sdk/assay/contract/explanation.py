@@ -16,7 +16,7 @@ from referencing.jsonschema import DRAFT202012, EMPTY_REGISTRY
 
 from assay.contract.display import EXPECTED_CHARACTERS_MAX, kind_of, shorten, show, show_json, visible
 from assay.contract.personal import PersonalData
-from assay.contract.subschemas import Schema
+from assay.contract.subschemas import Schema, copy_json, places, subschemas
 from assay.contract.validation import VIOLATIONS_MAX, Violation, compile_schema
 
 _Errors = Iterator[ValidationError]
@@ -26,10 +26,10 @@ class Explainer:
     """One schema, ready to explain failures."""
 
     def __init__(self, schema: Schema, types: Mapping[str, Schema], personal: PersonalData) -> None:
-        resources = [(uri, DRAFT202012.create_resource(document)) for uri, document in types.items()]
+        resources = [(uri, DRAFT202012.create_resource(_spell_false(document))) for uri, document in types.items()]
         # This registry retrieves nothing: what is not in it cannot be reached.
         registry: Registry[Any] = EMPTY_REGISTRY.with_resources(resources)
-        self._validator: Validator = _Validator(schema, registry=registry)
+        self._validator: Validator = _Validator(_spell_false(schema), registry=registry)
         self._personal = personal
 
     def violations(self, instance: Any) -> list[Violation]:
@@ -39,15 +39,15 @@ class Explainer:
         Returns:
             At most VIOLATIONS_MAX; none if it fits, or if the library cannot tell.
         """
-        return _collect(self._describe(error) for error in self._validator.iter_errors(instance))
+        return _collect(lambda: map(self._describe, self._validator.iter_errors(instance)))
 
     def violations_by_verdict(self, compiled: jsonschema_rs.Draft202012Validator, instance: object) -> list[Violation]:
         """Name the rules in less detail, by the library that gave the verdict: for the large and the odd."""
-        return _collect(self._describe_verdict(error) for error in compiled.iter_errors(instance))
+        return _collect(lambda: map(self._describe_verdict, compiled.iter_errors(instance)))
 
     def _describe(self, error: ValidationError) -> Violation:
         path = list(error.absolute_path)
-        rule = str(error.validator) if error.validator else "false"
+        rule = "false" if error.validator in (None, _NOTHING) else str(error.validator)
         expected, message = _words(rule, error.validator_value, error.instance, self._hides(path, rule))
         if rule in ("anyOf", "oneOf") and error.context:
             message += self._nearest(error)
@@ -103,11 +103,11 @@ _META_PARTS = (
 )
 
 
-def _collect(violations: Iterable[Violation]) -> list[Violation]:
+def _collect(explain: Callable[[], Iterable[Violation]]) -> list[Violation]:
     # A dictionary keeps the order and drops what two branches say alike.
     found: dict[Violation, None] = {}
     try:
-        for violation in violations:
+        for violation in explain():
             found[violation] = None
             if len(found) == VIOLATIONS_MAX:
                 break
@@ -246,6 +246,27 @@ def _required_properties(validator: Validator, names: list[str], instance: Any, 
         yield from (ValidationError("required", validator_value=name) for name in missing)
 
 
+# jsonschema forgets where it is when it meets the schema `false`, so there a keyword of our own stands for it.
+_NOTHING = "x-assay-nothing"
+
+
+def _spell_false(document: Schema) -> Schema:
+    spelled: Schema = copy_json(document)
+    for _, schema in places("", spelled):
+        for inner in subschemas(schema) if isinstance(schema, dict) else ():
+            if inner.schema is False and not str(inner.tokens[0]).startswith(("additional", "unevaluated")):
+                *outer, last = inner.tokens
+                holder: Any = schema
+                for token in outer:
+                    holder = holder[token]
+                holder[last] = {_NOTHING: True}
+    return spelled
+
+
+def _nothing(_validator: Validator, _wanted: Any, _instance: Any, _schema: Schema) -> _Errors:
+    yield ValidationError(_NOTHING)
+
+
 def _is_finite(value: object) -> bool:
     return not isinstance(value, float) or math.isfinite(value)
 
@@ -273,6 +294,7 @@ _Validator: Any = extend(  # type: ignore[no-untyped-call]
         "patternProperties": _pattern_properties,
         "additionalProperties": _additional_properties,
         "required": _required_properties,
+        _NOTHING: _nothing,
     },
     type_checker=_TYPES,
 )

@@ -11,7 +11,7 @@ import jsonschema_rs
 from assay.contract.display import pointer, shorten, show, show_json, visible
 from assay.contract.errors import AssayError
 from assay.contract.personal import PII_CLASSES, PersonalData
-from assay.contract.plan_event import BLOCK_SCHEMA, DIALECT, PLAN_SCHEMA
+from assay.contract.plan_event import BLOCK_SCHEMA, DIALECT, PLAN_SCHEMA, VERSION_PATTERN
 from assay.contract.strict_json import read_strictly
 from assay.contract.subschemas import TYPE_FILE, BadReference, Place, Schema, SchemaIndex, TooMuch, places
 from assay.contract.times import UnreadableTime, parse_instant
@@ -20,7 +20,7 @@ from assay.contract.validation import EventValidator, TypeLibrary, compile_schem
 if TYPE_CHECKING:
     from assay.contract.explanation import Explainer
 
-DOCUMENTS_MAX = 20_000
+DOCUMENTS_MAX = 10_000
 PROBLEMS_SHOWN_MAX = 20
 
 _EVENT_FILE = re.compile(r"events/[^/]+/([^/]+)\.json")
@@ -146,7 +146,7 @@ def _check_block(file: str, document: Schema) -> Iterator[PlanProblem]:
 
 def _check_file_name(file: str, version: object) -> Iterator[PlanProblem]:
     match = _EVENT_FILE.fullmatch(file)
-    if match and isinstance(version, str) and match[1] != version:
+    if match and isinstance(version, str) and match[1] != version and re.match(VERSION_PATTERN, version):
         message = f"is {show(version)}, but the file's name says {show(match[1])}; make them the same"
         yield PlanProblem(file, "/x-assay/version", message)
 

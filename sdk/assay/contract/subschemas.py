@@ -8,7 +8,7 @@ a circle. So every schema can be unfolded into a finite tree; its size bounds th
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
 
 from assay.contract.display import pointer
@@ -24,6 +24,8 @@ UNFOLDED_DEPTH_MAX = 128
 
 # Where a shared type lies, and how a reference names it.
 TYPE_FILE = re.compile(r"types/[A-Za-z0-9._-]+\.json")
+
+_TOO_DEEP = f"is more than {UNFOLDED_DEPTH_MAX} schemas deep with its references unfolded"
 
 _HERE: Final[tuple[Step, ...]] = ()
 _ONE_HERE = ("not", "if", "then", "else")
@@ -92,8 +94,7 @@ def _of_list(keyword: str, value: list[Any]) -> Iterator[Subschema]:
             yield Subschema((keyword, index), steps, inner)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """A schema inside the plan: its file and JSON pointer."""
 
     file: str
@@ -160,7 +161,7 @@ class SchemaIndex:
         if isinstance(schema.get("$ref"), str):
             yield self.target(place.file, schema["$ref"]), _HERE
 
-    def measure(self, place: Place, above: tuple[Place, ...] = ()) -> tuple[int, int]:
+    def measure(self, root: Place) -> tuple[int, int]:
         """
         Tell how large a schema is with all its references unfolded.
 
@@ -171,18 +172,25 @@ class SchemaIndex:
             TooMuch: References run in a circle, or the tree is beyond the bounds.
             BadReference: A reference in it cannot be followed.
         """
+        return self._measure(root, {})
+
+    def _measure(self, place: Place, above: dict[Place, None]) -> tuple[int, int]:
         if place in self._costs:
             return self._costs[place]
         if place in above:
             raise TooMuch("refers to itself; a plan's schemas must end somewhere")
         if len(above) >= UNFOLDED_DEPTH_MAX:
-            raise TooMuch(f"is more than {UNFOLDED_DEPTH_MAX} schemas deep with its references unfolded")
+            raise TooMuch(_TOO_DEEP)
+        above[place] = None
         nodes, height = 1, 1
         for child, _ in self.below(place):
-            child_nodes, child_height = self.measure(child, (*above, place))
+            child_nodes, child_height = self._measure(child, above)
             nodes, height = nodes + child_nodes, max(height, child_height + 1)
-        if nodes > UNFOLDED_NODES_MAX or height > UNFOLDED_DEPTH_MAX:
-            raise TooMuch(f"unfolds to more than {UNFOLDED_NODES_MAX:,} schemas, or {UNFOLDED_DEPTH_MAX} levels")
+        del above[place]
+        if nodes > UNFOLDED_NODES_MAX:
+            raise TooMuch(f"is more than {UNFOLDED_NODES_MAX:,} schemas with its references unfolded")
+        if height > UNFOLDED_DEPTH_MAX:
+            raise TooMuch(_TOO_DEEP)
         self._costs[place] = (nodes, height)
         return nodes, height
 
@@ -203,3 +211,10 @@ def places(file: str, document: Schema) -> Iterator[tuple[Place, Schema | bool]]
         yield Place(file, at), schema
         if isinstance(schema, dict):
             stack += [(at + pointer(*inner.tokens), inner.schema) for inner in subschemas(schema)]
+
+
+def copy_json(value: Any) -> Any:
+    """Copy a JSON value, down to its last list."""
+    if isinstance(value, dict):
+        return {name: copy_json(inner) for name, inner in value.items()}
+    return [copy_json(inner) for inner in value] if isinstance(value, list) else value

@@ -7,13 +7,13 @@ Two libraries share the work: jsonschema-rs gives the verdict on the hot path, j
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jsonschema_rs
 
 from assay.contract.display import kind_of
 from assay.contract.personal import PersonalData
-from assay.contract.subschemas import Schema, places
+from assay.contract.subschemas import Schema, copy_json, places
 
 if TYPE_CHECKING:
     from assay.contract.explanation import Explainer
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 VIOLATIONS_MAX = 50
 # Beyond this size the slower explanation would cost a collector more than the event is worth.
 EXPLAINED_VALUES_MAX = 2_000
+# Far deeper than any schema looks, and no deeper than Python can print.
+EXPLAINED_DEPTH_MAX = 200
 # No event has so many; the walk over an instance that contains itself ends here.
 VALUES_MAX = 200_000
 
@@ -115,7 +117,7 @@ _UNEXPLAINED = Violation(
 
 def rooted(document: Schema) -> Schema:
     """Copy a document with its references made absolute, without ``$schema`` and root ``$id``."""
-    copy: Schema = _copy(document)
+    copy: Schema = copy_json(document)
     copy.pop("$id", None)
     for _, schema in places("", copy):
         if not isinstance(schema, dict):
@@ -145,12 +147,6 @@ def compile_schema(
     )
 
 
-def _copy(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _copy(inner) for name, inner in value.items()}
-    return [_copy(inner) for inner in value] if isinstance(value, list) else value
-
-
 def _refuse(uri: str) -> Any:
     raise ValueError(f"{uri} is outside of the plan")
 
@@ -165,31 +161,45 @@ class _Survey:
 
 def _survey(instance: object) -> _Survey:
     """Count an instance's values, and find what JSON cannot express; without recursion, so any depth will do."""
-    stack: list[tuple[tuple[Any, ...] | None, str | int, object]] = [(None, "", instance)]
+    stack: list[_Node] = [_Node(None, "", 0, instance)]
     slips: list[tuple[tuple[str | int, ...], str]] = []
-    values = 0
+    values, is_deep = 0, False
     while stack and values < VALUES_MAX and len(slips) < VIOLATIONS_MAX:
-        at = stack.pop()
+        node = stack.pop()
         values += 1
-        slip = _slip(at[2])
+        slip = _slip(node.value)
         if slip:
-            slips.append((_path(at), slip))
-        stack += [(at, token, child) for token, child in _children(at[2])]
+            slips.append((node.path(), slip))
+        if node.depth < EXPLAINED_DEPTH_MAX:
+            stack += [_Node(node, token, node.depth + 1, child) for token, child in _children(node.value)]
+        else:
+            is_deep = is_deep or bool(_children(node.value))
+    if is_deep:
+        slips.append(((), f"is nested more than {EXPLAINED_DEPTH_MAX} levels deep"))
     return _Survey(values, slips)
+
+
+class _Node(NamedTuple):
+    """A value inside an instance; the path is made only where it is asked for."""
+
+    above: "_Node | None"
+    token: str | int
+    depth: int
+    value: object
+
+    def path(self) -> tuple[str | int, ...]:
+        tokens: list[str | int] = []
+        node = self
+        while node.above is not None:
+            tokens.append(node.token)
+            node = node.above
+        return tuple(reversed(tokens))
 
 
 def _children(value: object) -> list[tuple[str | int, object]]:
     if isinstance(value, dict):
         return [(name, inner) for name, inner in value.items() if isinstance(name, str)]
     return list(enumerate(value)) if isinstance(value, list | tuple) else []
-
-
-def _path(at: tuple[Any, ...]) -> tuple[str | int, ...]:
-    tokens: list[str | int] = []
-    while at[0] is not None:
-        tokens.append(at[1])
-        at = at[0]
-    return tuple(reversed(tokens))
 
 
 def _slip(value: object) -> str:

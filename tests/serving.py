@@ -52,6 +52,8 @@ def serving(folder: Path, *flags: str, database: str = "assay.db", port: int = 0
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # As from a terminal, even where the tests themselves run under nohup.
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
     )
     try:
         line = _first_line(process)

@@ -8,6 +8,8 @@ is added here because it does not:
   events, silently; `free_port` finds out first.
 - A worker outlives a parent that was killed. Ours watches its parent, and leaves with it.
 - Ctrl-C reaches both processes, and a worker that ends first looks like a crash. Ours leaves it to the parent.
+- SIGHUP starts a second worker before the first has ended; but a database has one collector. Ours stops, as programs do
+  when their terminal is gone, unless it was started to ignore that (``nohup``).
 - A worker does not run what was registered with ``atexit``; `create_app` hooks into multiprocessing instead.
 """
 
@@ -99,6 +101,9 @@ def run(settings: Settings, *, address: tuple[str, int], ready: Callable[[], Non
         log_dictconfig=_LOGGING,
     )
     logs.install(sys.stderr, logging.getLevelName(settings.log_level.upper()))
+    hang_up = server.signal_handler_interrupt if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN else signal.SIG_IGN
+    # Granian has set its own handlers by the time it calls this.
+    server.on_startup(lambda: signal.signal(signal.SIGHUP, hang_up))
     server.on_startup(lambda: _announce(address, ready))
     try:
         server.serve(target_loader=partial(_load, settings), wrap_loader=False)

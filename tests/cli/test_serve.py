@@ -85,10 +85,11 @@ def test_a_request_that_never_ends_does_not_keep_it_from_stopping(tmp_path):
         assert time.monotonic() - told_at < 5
 
 
-def test_ctrl_c_stops_it_in_order(tmp_path):
-    """A terminal's interrupt reaches parent and worker at once; it is no crash."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_signal_to_the_whole_group_stops_it_in_order(tmp_path, number):
+    """Ctrl-C, a closed terminal, a supervisor: parent and worker hear it at once, and it is no crash."""
     with serving(tmp_path) as collector:
-        os.killpg(collector.process.pid, signal.SIGINT)
+        os.killpg(collector.process.pid, number)
 
         assert 0 == collector.process.wait(10)
 

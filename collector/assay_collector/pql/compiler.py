@@ -248,10 +248,10 @@ class _Compiler:
         return None if isinstance(subject, _Unusable) else subject
 
     def _trait(self, written: str, path: Path) -> Trait | None:
+        """A trait of the entity itself, or, in a definition of users, of the account they belong to."""
         kind, _, key = written.partition(".")
-        if kind != self._entity:
-            what = f"a trait of the {kind} ({quoted(written)}) in a definition of {self._entity}s"
-            self.findings.add_not_yet(path, what)
+        if kind == "user" and self._entity == "account":
+            self.findings.add_not_yet(path, f"a trait of the user ({quoted(written)}) in a definition of accounts")
             return None
         return Trait("account" if kind == "account" else "user", key)
 

@@ -341,5 +341,6 @@ def _value(use: Use, events: frozenset[str], signed_up: bool) -> int | None:
     if not signed_up:
         # An anchored window has not begun.
         return 0 if isinstance(use.window, Ever) else None
-    names = use.signal.matcher.events
-    return int(not names or not events.isdisjoint(names))
+    matcher = use.signal.matcher
+    # Of any event with certain properties nobody knows whether signing up is one.
+    return int(not events.isdisjoint(matcher.events) if matcher.events else not matcher.where)

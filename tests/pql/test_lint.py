@@ -1,12 +1,15 @@
 """Lint: what is probably not meant, each rule by its stable id."""
 
 import re
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from assay_collector.cli import main
 from assay_collector.pql.lint import lint_definitions
 from assay_collector.pql.problems import RULES
-from pql.definitions import HEADER, PROJECT, ROOT, body_lint, planboard
+from pql.definitions import HEADER, PLANBOARD, PROJECT, ROOT, body_lint, planboard
 
 TASKS = "signals: {tasks: {count: Task Added}}\n"
 
@@ -161,3 +164,21 @@ def test_every_rule_is_explained_in_the_docs():
     text = (ROOT / "docs" / "definitions.md").read_text(encoding="utf-8")
     documented = dict(re.findall(r"^\| `([A-Z][\w-]+)` \| (error|warning) \|", text, re.MULTILINE))
     assert {rule: severity for rule, (severity, _) in RULES.items()} == documented
+
+
+def test_the_command_line_lints_definitions(tmp_path: Path):
+    """`assay lint --definitions` shows file, line and column, and exits with 1."""
+    (tmp_path / "a.yaml").write_text(f"{HEADER}{TASKS}qualify: {{task: at least 1}}\n", encoding="utf-8")
+
+    result = CliRunner().invoke(main, ["lint", "--definitions", str(tmp_path)])
+
+    assert 1 == result.exit_code, result.output
+    assert "a.yaml:6:11: error D004: no signal is called `task`; did you mean `tasks`?" in result.output
+
+
+def test_the_command_line_says_when_there_is_nothing_wrong():
+    """The simulated product's definitions only lack examples."""
+    result = CliRunner().invoke(
+        main, ["lint", "--definitions", str(PLANBOARD / "definitions"), "--ignore", "D204", "--strict"]
+    )
+    assert (0, "0 errors, 0 warnings\n") == (result.exit_code, result.output)

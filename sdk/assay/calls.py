@@ -62,7 +62,7 @@ def completed(call: Call, stamps: "Stamps") -> str | None:
         problem = _missing_part(call)
         if problem is not None:
             return problem
-    now_text, new_id = stamps()
+    now_text, new_id = stamps.draw()
     call.timestamp = now_text if call.timestamp is None else _time_text(call.timestamp, now_text)
     call.messageId = new_id if call.messageId is None else _id_text(call.messageId) or new_id
     call.context = CONTEXT if call.context is None else {**_mapping(call.context), "library": LIBRARY}
@@ -79,6 +79,7 @@ def _missing_part(call: Call) -> str | None:
     if call.type == "alias":
         call.previousId = _id_text(call.previousId)
         return None if call.previousId and call.userId else "it needs a previous_id and a user_id"
+    call.name, call.category = _id_text(call.name), _id_text(call.category)  # of a page or screen; both may be absent
     return None
 
 
@@ -91,7 +92,7 @@ def encoded(call: Call, body: dict[Any, Any]) -> tuple[bytes, dict[Any, Any]]:
         body: Its properties or traits.
 
     Returns:
-        The event as JSON, and the body as it was written, which is what a plan has to judge.
+        The event as JSON, and the body that was written: the given one, or its sanitised form.
     """
     if call.context is CONTEXT and call.integrations is None and is_clean(body):
         try:
@@ -129,7 +130,7 @@ class Stamps:
         self._millisecond = (-1, "", "")
         self._tails: list[str] = []
 
-    def __call__(self) -> tuple[str, str]:
+    def draw(self) -> tuple[str, str]:
         """The time as ISO 8601 in UTC with microseconds, and a new id."""
         milliseconds, nanoseconds = divmod(time.time_ns(), 1_000_000)
         at, time_head, id_head = self._millisecond

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 from uuid import UUID
 
-from assay.buffer import Buffer, Put, Stats, WhenFull
+from assay.buffer import KEPT, Buffer, Put, Stats, WhenFull
 from assay.calls import EVENT_BYTES_MAX, Call, Stamps, completed, encoded, schema_version
 from assay.contract.errors import AssayError
 from assay.delivery import BATCH_BYTES_MAX, BATCH_EVENTS_MAX, BatchLimits, DropReason
@@ -274,23 +274,34 @@ class Client:
         if self._plan is not None:
             verdict = self._plan.verdict(call.type, call.event or call.name, written, schema_version(call))
             if not verdict.is_valid:
-                self._object_to(self._plan, call, written, verdict.outcome.value)
+                self._judge(self._plan, call, sanitised(written))
         return self._queue(call, event)
 
     def _queue(self, call: Call, event: bytes) -> str | None:
         if not self._sender.started:
             self._sender.start()
         result = self._buffer.put(event)
-        if result is not Put.KEPT:
+        if result is not KEPT:
             self._tell_of_loss(result)
             if result is not Put.MADE_ROOM:
                 return None
         message_id: str = call.messageId
         return message_id
 
-    def _object_to(self, plan: "Plan", call: Call, written: dict[Any, Any], outcome: str) -> None:
-        """Tell of an event that the plan refuses or lacks. Raises: PlanViolation, in the mode ``raise``."""
+    def _judge(self, plan: "Plan", call: Call, written: Any) -> None:
+        """
+        Judge again by what is really sent, and tell what the plan has against it.
+
+        The first look may have met what only becomes JSON on the way: a NaN is null to the collector.
+
+        Raises:
+            PlanViolation: In the mode ``raise``.
+        """
         name = call.event or call.name
+        verdict = plan.verdict(call.type, name, written, schema_version(call))
+        if verdict.is_valid:
+            return
+        outcome = verdict.outcome.value
         line = f"assay.event_{outcome} type={call.type} event={name!r:.100}"
         is_heard = self._on_invalid == "raise" or self._notices.wants_errors or self._notices.is_due(line)
         # To explain takes a hundred times as long as to judge.

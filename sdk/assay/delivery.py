@@ -161,9 +161,12 @@ def decide(answer: Answer, events: int, now: float) -> Decision:
         now: Seconds since the Unix epoch, for a Retry-After that is a date.
     """
     status = answer.status
+    body = _body(answer)
     if 200 <= status < 300:
-        return _acknowledgement(answer)
-    detail = _detail(answer)
+        return _delivered(body.results) if body is not None and body.success else Retry("unclean_answer")
+    if status == 400 and body is not None and isinstance(body.results, list) and len(body.results) == events:
+        return _delivered(body.results)  # some were rejected, one by one; the others are stored
+    detail = _detail(answer, body)
     if status == 413:
         return Split() if events > 1 else Refused(DropReason.TOO_LARGE, detail)
     if status in (401, 403):
@@ -233,11 +236,8 @@ class _Body(msgspec.Struct):
 _read_body = msgspec.json.Decoder(_Body).decode
 
 
-def _acknowledgement(answer: Answer) -> Decision:
-    body = _body(answer)
-    if body is None or not body.success:
-        return Retry("unclean_answer")
-    results = [_result(each) for each in body.results] if isinstance(body.results, list) else []
+def _delivered(told: object) -> Delivered:
+    results = [_result(each) for each in told] if isinstance(told, list) else []
     return Delivered(
         quarantined=tuple(each for each in results if each.status == "quarantined"),
         rejected=tuple(each for each in results if each.status == "rejected"),
@@ -249,12 +249,11 @@ def _result(value: object) -> EventResult:
     return EventResult(*(_word(fields.get(name)) for name in ("messageId", "status", "code")))
 
 
-def _detail(answer: Answer) -> str:
+def _detail(answer: Answer, body: _Body | None) -> str:
     if answer.status == 0:
         return answer.failure or "no_answer"
-    body = _body(answer)
-    code = _word(body.code) if body is not None else ""
-    return f"http_{answer.status}" + (f" {code}" if code else "")
+    code = "" if body is None else _word(body.code)
+    return f"http_{answer.status} {code}".rstrip()
 
 
 def _body(answer: Answer) -> _Body | None:

@@ -22,7 +22,7 @@ anything else                               its type's name, as in ``"<Socket>"`
 what raises while it is read                ``"<unreadable Socket>"``
 ==========================================  ==========================================================
 
-Clean data (plain text, finite numbers, booleans, null, dicts with text keys, lists) goes straight to msgspec, which
+Clean data (plain text, numbers, booleans, null, dicts with text keys, lists) goes straight to msgspec, which
 gives the same bytes as the long way.
 """
 
@@ -47,12 +47,11 @@ type_name = type.__dict__["__name__"].__get__
 DEPTH_MAX = 60
 # Every value takes two bytes at least ("0,"), so what has more values than this is above 32 KiB however it ends.
 VALUES_MAX = 16_385
-# Above this many nested containers the check costs as much as the long way, and shared ones could multiply.
-CLEAN_CONTAINERS_MAX = 2_000
-
 # Python and msgspec write no longer ones.
 _INT_LIMIT = 10**4300
-_AS_THEY_ARE = frozenset((str, int, bool, NoneType))
+# What msgspec writes by the rules above, the non-finite numbers as null.
+_PLAIN = frozenset((str, int, float, bool, NoneType))
+_CONTAINERS = frozenset((dict, list))
 _encoder = msgspec.json.Encoder()
 
 
@@ -73,10 +72,11 @@ def encode(value: object) -> bytes:
 
 def is_clean(value: dict[Any, Any]) -> bool:
     """Whether msgspec alone writes this by the rules above (lone surrogates aside, which make it raise)."""
-    nested: list[Any] = []
     try:
-        return _dict_is_clean(value, nested) and (not nested or _are_clean(nested))
-    except RuntimeError:  # changed size: another thread is writing to it
+        "".join(value)  # the quickest way to learn that all keys are text
+        # Both loops run in C; most properties are flat.
+        return (_PLAIN.issuperset(map(type, value.values())) and len(value) <= VALUES_MAX) or _are_clean([value])
+    except (TypeError, RuntimeError):  # a key that is no text; a change by another thread meanwhile
         return False
 
 
@@ -94,58 +94,29 @@ def plain_text(text: str) -> str:
     return text
 
 
-def _dict_is_clean(value: dict[Any, Any], nested: list[Any]) -> bool:
-    if len(value) > VALUES_MAX:
-        return False
-    try:
-        "".join(value)  # the quickest way to learn that all keys are text
-    except TypeError:
-        return False
-    for member in value.values():
-        kind = type(member)
-        if kind in _AS_THEY_ARE:
-            continue
-        if kind is float:
-            if member - member != 0.0:  # NaN and the infinities
-                return False
-        elif kind is dict or kind is list:
-            nested.append(member)
-        else:
-            return False
-    return True
-
-
-def _list_is_clean(value: list[Any], nested: list[Any]) -> bool:
-    if len(value) > VALUES_MAX:
-        return False
-    for member in value:
-        kind = type(member)
-        if kind is dict or kind is list:
-            nested.append(member)
-        elif kind is float:
-            if member - member != 0.0:
-                return False
-        elif kind not in _AS_THEY_ARE:
-            return False
-    return True
-
-
 def _are_clean(level: list[Any]) -> bool:
     """Level by level, so that depth and number are bounded even for cycles and shared containers."""
     seen = 0
-    for _ in range(DEPTH_MAX - 1):
-        seen += len(level)
-        if seen > CLEAN_CONTAINERS_MAX:
-            return False
+    for _ in range(DEPTH_MAX):
         below: list[Any] = []
         for each in level:
-            check = _dict_is_clean if type(each) is dict else _list_is_clean
-            if not check(each, below):
+            seen += 1 + len(each)
+            if seen > VALUES_MAX:
                 return False
+            below += _unplain_members(each)
         if not below:
             return True
+        if not _CONTAINERS.issuperset(map(type, below)):
+            return False
         level = below
     return False
+
+
+def _unplain_members(container: Any) -> list[Any]:
+    if type(container) is list:
+        return [member for member in container if type(member) not in _PLAIN]
+    "".join(container)
+    return [member for member in container.values() if type(member) not in _PLAIN]
 
 
 class _Sanitiser:
@@ -160,9 +131,7 @@ class _Sanitiser:
         self._left -= 1
         if kind is str:
             return plain_text(value)  # type: ignore[arg-type]
-        if kind is int:
-            return _short_enough(value)  # type: ignore[arg-type]
-        if kind in _AS_THEY_ARE:
+        if value is None or kind is bool:
             return value
         try:
             return self._scalar_or_container(value, kind)

@@ -18,8 +18,8 @@ ANSWER_BYTES_MAX = 4 * 1024 * 1024
 # Below this, compressing saves no packet.
 GZIP_BYTES_MIN = 1_024
 
-# Held while httpx is being imported, which happens on a sender's thread. A fork in the middle of that would leave its
-# import locks taken for ever in the child, so forks wait for this one (see Client).
+# Held while httpx is being imported and set up, which happens on a sender's thread. A fork in the middle of that would
+# leave half-made modules in the child, and their locks taken for ever, so forks wait for this one (see Client).
 importing = threading.Lock()
 
 
@@ -67,10 +67,12 @@ class HttpTransport:
 
     def send(self, body: bytes, *, timeout_seconds: float) -> Answer:
         """Post one batch. See the promises of Transport."""
-        with importing:
-            import httpx  # late: it takes longer to import than everything else together, and no app has to wait for it
+        ends_at = time.monotonic() + timeout_seconds
+        http = self._open()
+        import httpx
+
         try:
-            return self._post(body, timeout_seconds)
+            return self._post(http, body, ends_at)
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
             return Answer(status=0, failure=type(error).__name__)
 
@@ -86,13 +88,12 @@ class HttpTransport:
             self._abandoned.append(self._http)
         self._http = None
 
-    def _post(self, body: bytes, timeout_seconds: float) -> Answer:
-        ends_at = time.monotonic() + timeout_seconds
+    def _post(self, http: "httpx.Client", body: bytes, ends_at: float) -> Answer:
         headers = self._headers
         if self._gzip and len(body) >= GZIP_BYTES_MIN:
             body, headers = _gzipped(body), {**headers, "Content-Encoding": "gzip"}
-        http = self._open()
-        with http.stream("POST", self._endpoint, content=body, headers=headers, timeout=timeout_seconds) as response:
+        timeout = max(0.001, ends_at - time.monotonic())
+        with http.stream("POST", self._endpoint, content=body, headers=headers, timeout=timeout) as response:
             received = bytearray()
             for chunk in response.iter_bytes():
                 received += chunk
@@ -104,9 +105,14 @@ class HttpTransport:
 
     def _open(self) -> "httpx.Client":
         if self._http is None:
-            import httpx
+            with importing:
+                # Late: it takes longer to import than everything else together, and no app should have to wait for
+                # it. The codec is for names of hosts; sockets would import it with the first request.
+                import encodings.idna  # noqa: F401
 
-            self._http = httpx.Client(trust_env=self._trust_env, follow_redirects=False)
+                import httpx
+
+                self._http = httpx.Client(trust_env=self._trust_env, follow_redirects=False)
         return self._http
 
 

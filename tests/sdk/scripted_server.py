@@ -93,7 +93,7 @@ class ScriptedServer:
                 plain = gzip.decompress(raw) if self.headers.get("Content-Encoding") == "gzip" else raw
                 reply = server._answer(Request(self.path, dict(self.headers), raw, json.loads(plain)))
                 if reply.hold is not None:
-                    reply.hold.wait(10)
+                    reply.hold.wait(60)
                 try:
                     self.send_response(reply.status)
                     for name, value in reply.headers.items():

@@ -60,7 +60,12 @@ PLAN = Plan.from_documents(
                     {"type": "track", "event": "Task Assigned"},
                     {"required": ["id"], "properties": {"id": {"type": "string"}}},
                 ),
-                ("identify", "1-0-0", {"type": "identify"}, {"properties": {"age": {"type": "integer"}}}),
+                (
+                    "identify",
+                    "1-0-0",
+                    {"type": "identify"},
+                    {"properties": {"age": {"type": "integer"}, "score": {"type": ["number", "null"]}}},
+                ),
             ]
         },
     }
@@ -174,6 +179,15 @@ def test_the_event_is_taken_as_it_was_at_the_call(client, transport):
     assert {"n": 1} == sent(client, transport)[0]["properties"]
 
 
+def test_a_name_that_is_no_text_is_left_out(transport):
+    """A page has no name then; numbers are written out."""
+    with Client(URL, "key", plan=PLAN, on_invalid="warn", transport=transport) as client:
+        client.page("u1", 7, ["Pricing"])
+        client.screen("u1", name={"secret"})
+
+    assert [(None, "7"), (None, None)] == [(event.get("name"), event.get("category")) for event in transport.events]
+
+
 MALFORMED = [
     (lambda client: client.track(event="Seen"), "user_id"),
     (lambda client: client.track("", "Seen"), "user_id"),
@@ -268,6 +282,7 @@ def test_an_event_that_fits_the_plan_passes():
         )
         assert client.identify("u1", {"age": 30})
         assert client.alias("a1", "u1")
+        assert client.identify("u1", {"score": float("nan")})
         with pytest.raises(assay.PlanViolation):
             client.identify("u1", {"age": float("nan")})
         with pytest.raises(assay.PlanViolation, match="unplanned"):
@@ -506,7 +521,7 @@ def assert_adds_up(client: Client) -> assay.Stats:
 def test_ids_are_unique_versioned_and_in_order():
     """A hundred thousand of them; ordered by time as texts, as UUIDs of version 7 are."""
     stamps = Stamps()
-    ids = [stamps()[1] for _ in range(100_000)]
+    ids = [stamps.draw()[1] for _ in range(100_000)]
     heads = [each[:13] for each in ids]
 
     assert 100_000 == len(set(ids))
@@ -517,7 +532,7 @@ def test_ids_are_unique_versioned_and_in_order():
 def test_ids_are_unique_across_threads():
     """Threads share a block of random bits and get different counts of it."""
     stamps, ids = Stamps(), []
-    threads = [threading.Thread(target=lambda: ids.extend(stamps()[1] for _ in range(5_000))) for _ in range(4)]
+    threads = [threading.Thread(target=lambda: ids.extend(stamps.draw()[1] for _ in range(5_000))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

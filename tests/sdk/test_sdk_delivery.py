@@ -110,6 +110,15 @@ def test_results_of_single_events_are_told():
     assert expected == decide(answer(200, body), 4, NOW)
 
 
+def test_a_batch_with_rejected_events_is_delivered_but_for_them():
+    """A collector in development says 400 and what became of each; without a word on each, all are refused."""
+    results = [{"messageId": "a", "status": "stored"}, {"messageId": "b", "status": "rejected", "code": "invalid"}]
+    body = json.dumps({"success": False, "code": "rejected", "results": results}).encode()
+
+    assert Delivered((), (EventResult("b", "rejected", "invalid"),)) == decide(answer(400, body), 2, NOW)
+    assert Refused(DropReason.REJECTED, "http_400 rejected") == decide(answer(400, body), 3, NOW)
+
+
 @given(
     st.integers(0, 999),
     st.binary(max_size=60)

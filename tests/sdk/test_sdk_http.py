@@ -189,7 +189,7 @@ def test_a_refused_connection_raises_nothing_and_loses_nothing():
     assert 1 == client.stats().pending
     start = time.monotonic()
     assert 1 == client.close(0.2)
-    assert time.monotonic() - start < 3
+    assert time.monotonic() - start < 10
     assert {"deadline": 1} == client.stats().dropped
 
 
@@ -210,7 +210,7 @@ def test_a_hanging_collector_holds_up_nothing():
         assert (1, {"deadline": 1}) == (client.stats().delivered, dict(client.stats().dropped))
         assert 0 == client.close()
 
-    assert took < 3
+    assert took < 9
 
 
 def test_a_request_takes_no_longer_than_told():

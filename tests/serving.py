@@ -72,10 +72,10 @@ def assay(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def write_key(folder: Path, *, database: str = "assay.db") -> str:
-    """A source named web, and a key for it."""
-    assay(folder, "keys", "sources", "create", "web", "--database", database)
-    return assay(folder, "keys", "create", "--source", "web", "--database", database).stdout.strip()
+def write_key(folder: Path, *, database: str = "assay.db", source: str = "web") -> str:
+    """A source, and a key for it."""
+    assay(folder, "keys", "sources", "create", source, "--database", database)
+    return assay(folder, "keys", "create", "--source", source, "--database", database).stdout.strip()
 
 
 def wait_until(condition, seconds: float = 10.0) -> None:

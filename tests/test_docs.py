@@ -16,7 +16,7 @@ def test_every_block_of_the_page_runs(page, tmp_path, record_property):
     blocks = blocks_of(page)
     for block in blocks:
         record_property("doc_block", f"{block}: {block.not_run}" if block.not_run else "")
-    key = write_key(tmp_path)
+    key = write_key(tmp_path, source="your-app")
     with serving(tmp_path, *absolute(collector_flags(page))) as collector:
         words = {
             "localhost:8080": f"127.0.0.1:{collector.port}",

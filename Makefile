@@ -6,7 +6,7 @@ PYTHON ?= $(shell for python in python3.14 python3.13 python3.12 python3.11 pyth
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help install check test test-npm demo serve bench clean
+.PHONY: help install check test test-node demo serve bench clean
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -27,7 +27,11 @@ check: $(VENV)/installed ## format, lint, types, and the floors of the house
 	$(BIN)/lint-imports --no-cache
 
 test: $(VENV)/installed ## all tests
-	$(BIN)/python -m pytest -q -n auto
+	$(BIN)/python -m pytest -q -n auto --dist loadgroup
+
+test-node: $(VENV)/installed ## the tests that send through Node clients; they need npm
+	@cd tests/e2e/node && npm install --silent --no-package-lock --no-audit --no-fund --ignore-scripts
+	$(BIN)/python -m pytest -q -m node tests/e2e
 
 demo: $(VENV)/installed ## a simulated product sends events through the SDK; who qualifies, and is it true?
 	@$(BIN)/python -m examples.planboard.demo
@@ -39,4 +43,4 @@ bench: $(VENV)/installed ## the benchmarks, each beside its baseline
 	@$(BIN)/python benchmarks/run.py
 
 clean: ## take away what was made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
+	rm -rf $(VENV) .venv-peers tests/e2e/node/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build

@@ -1,0 +1,1 @@
+"""Everything at once: real clients, a real collector process, a real file."""

@@ -2,8 +2,8 @@
 What one call of ``track()`` costs: ours with validation on, against segment-analytics-python without.
 
 Both run in this process, in turns, so that both meet the same machine; the medians of the turns are compared. Both do
-all that their call does, and queue. Neither reaches a network: their consumer is not started and their queue is emptied
-between turns; our sender takes, joins and settles batches as ever, into a transport that answers at once.
+all that their call does, and queue. Neither sends during a turn, since this is about the call: their consumer is not
+started and their queue is emptied between turns; our transport stands still until the turn is over.
 
     python benchmarks/track.py [--calls 20000] [--turns 9]
 """
@@ -11,6 +11,7 @@ between turns; our sender takes, joins and settles batches as ever, into a trans
 import argparse
 import json
 import statistics
+import threading
 import time
 from collections.abc import Callable
 
@@ -61,9 +62,13 @@ DOCUMENTS = {
 
 
 class Nowhere:
-    """A transport that acknowledges everything and keeps nothing."""
+    """A transport that stands still while it is closed, then acknowledges everything and keeps nothing."""
+
+    def __init__(self) -> None:
+        self.is_open = threading.Event()
 
     def send(self, body: bytes, *, timeout_seconds: float) -> Answer:  # noqa: ARG002
+        self.is_open.wait()
         return Answer(status=200, body=b'{"success":true}')
 
     def close(self) -> None: ...
@@ -78,15 +83,18 @@ def main() -> None:
     arguments = parser.parse_args()
     plan = Plan.from_documents({file: json.dumps(document).encode() for file, document in DOCUMENTS.items()})
     capacity = arguments.calls + 1_000
+    nowhere = Nowhere()
     ours = assay.Client(
-        "http://localhost", "key", plan=plan, on_invalid="raise", queue_events_max=capacity, transport=Nowhere()
+        "http://localhost", "key", plan=plan, on_invalid="raise", queue_events_max=capacity, transport=nowhere
     )
     theirs = SegmentClient("key", send=False, max_queue_size=capacity)
     theirs.send = True  # after the start, so it queues and has no consumer
     ours_us, theirs_us = [], []
     for _ in range(arguments.turns):
         theirs_us.append(_turn(lambda: theirs.track("user-7", "Task Assigned", PROPERTIES), arguments.calls))
+        nowhere.is_open.clear()
         ours_us.append(_turn(lambda: ours.track("user-7", "Task Assigned", PROPERTIES), arguments.calls))
+        nowhere.is_open.set()
         ours.flush()
         theirs.queue.queue.clear()
     stats = ours.stats()

@@ -275,9 +275,6 @@ class Client:
             verdict = self._plan.verdict(call.type, call.event or call.name, written, schema_version(call))
             if not verdict.is_valid:
                 self._judge(self._plan, call, sanitised(written))
-        return self._queue(call, event)
-
-    def _queue(self, call: Call, event: bytes) -> str | None:
         if not self._sender.started:
             self._sender.start()
         result = self._buffer.put(event)

@@ -16,9 +16,9 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP, _ZLIB, _RAW_DEFLATE = 31, 15, -15
 _MEMBERS_MAX = 64
 _LAYERS_MAX = 2
-# What a client still sends after its body was found too large is thrown away, up to this many times the cap: closing
-# on it would look like a broken network, and be tried again for hours.
-_DISCARD_FACTOR = 8
+# What a client still sends after its body was found too large is thrown away, up to this much: closing on it would
+# look like a broken network, and be tried again for hours.
+_DISCARD_BYTES_MAX = 32 * 1024 * 1024
 _CHUNK_BYTES = 64 * 1024
 
 
@@ -60,7 +60,7 @@ def _read_raw(environ: Environ, bytes_max: int) -> bytes:
     wanted = bytes_max + 1 if declared is None else min(declared, bytes_max + 1)
     body = _read_up_to(read, wanted)
     if len(body) > bytes_max:
-        _discard(read, bytes_max * _DISCARD_FACTOR if declared is None else declared - len(body), bytes_max)
+        _discard(read, _DISCARD_BYTES_MAX if declared is None else declared - len(body))
         raise BodyRefused(413, "payload_too_large", f"a body has at most {bytes_max} bytes")
     if len(body) < wanted and declared is not None:
         raise BodyRefused(400, "incomplete_body", "the body ended before its announced length")
@@ -93,8 +93,8 @@ def _read_some(read: Callable[[int], bytes], wanted: int) -> bytes:
         raise BodyRefused(400, "incomplete_body", "the body could not be read to its end") from error
 
 
-def _discard(read: Callable[[int], bytes], rest: int, bytes_max: int) -> None:
-    if rest > bytes_max * _DISCARD_FACTOR:
+def _discard(read: Callable[[int], bytes], rest: int) -> None:
+    if rest > _DISCARD_BYTES_MAX:
         return
     while rest > 0 and (part := _read_some(read, min(rest, _CHUNK_BYTES))):
         rest -= len(part)

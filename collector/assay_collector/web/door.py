@@ -1,8 +1,9 @@
 """
 The door in front of Flask: preflights, CORS headers, counting, and the hot path.
 
-Measured on granian with one thread: Flask's routing and request objects cost more than half of a request that stores
-one small event. So a POST to a tracking path is answered here; everything else goes on to Flask.
+A POST to a tracking path is answered here, because Flask's routing and its request and response objects cost more than
+everything else about a small event. Measured on granian, two cores, without a store: a Flask view that does nothing
+5.9 k requests/s, this API as Flask views 3.6 k, through this door 12 k. Everything else goes on to Flask.
 """
 
 import re
@@ -26,7 +27,7 @@ class Door:
     """A WSGI middleware around Flask's own WSGI application."""
 
     def __init__(self, inner: WsgiApp, tracking: TrackingApi, metrics: Metrics, origins: frozenset[str] | None) -> None:
-        self._inner = inner
+        self.inner = inner
         self._tracking = tracking
         self._metrics = metrics
         self._origins = origins
@@ -67,7 +68,7 @@ class Door:
                 headers = headers + cors_headers(environ, self._origins)
             return start_response(status, headers, exc_info) if exc_info else start_response(status, headers)
 
-        return self._inner(environ, start)
+        return self.inner(environ, start)
 
 
 def _tidied(path: str) -> str:

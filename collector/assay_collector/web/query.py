@@ -69,7 +69,8 @@ def _add_messages(blueprint: Blueprint, events: EventLog) -> None:
         limit = _limit()
         rows = events.quarantine(reason=request.args.get("reason"), limit=limit, before=_before())
         following = rows[-1].quarantine_id.hex() if len(rows) == limit else None
-        return _answer({"quarantine": [_quarantined(row) for row in rows], "next": following})
+        with_raw = request.args.get("raw") == "true"
+        return _answer({"quarantine": [_quarantined(row, with_raw) for row in rows], "next": following})
 
     @blueprint.get("/counts")
     def _counts() -> Response:
@@ -189,7 +190,9 @@ def _receipt(line: ReceiptLine) -> dict[str, Any]:
     }
 
 
-def _quarantined(row: Quarantined) -> dict[str, Any]:
+def _quarantined(row: Quarantined, with_raw: bool) -> dict[str, Any]:
+    # What was sent may hold personal data, so it is shown only to who asks for it.
+    raw = {"raw": row.raw.decode("utf-8", "replace")} if with_raw else {}
     return {
         "id": row.quarantine_id.hex(),
         "source": row.source,
@@ -203,7 +206,7 @@ def _quarantined(row: Quarantined) -> dict[str, Any]:
         "schemaVersion": row.schema_version,
         "library": row.library,
         "libraryVersion": row.library_version,
-        "raw": row.raw.decode("utf-8", "replace"),
+        **raw,
     }
 
 

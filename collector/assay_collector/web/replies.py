@@ -13,6 +13,7 @@ STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HT
 SUCCESS = b'{"success":true}'
 
 _JSON = ("Content-Type", "application/json")
+_VARY = ("Vary", "Origin")
 _PREFLIGHT_SECONDS = "86400"
 _METHODS = "GET, POST, OPTIONS"
 _ALLOWED_HEADERS = "authorization, content-type, x-retry-count, anonymousid, sentat, prefer"
@@ -35,19 +36,19 @@ class Reply(NamedTuple):
 
 def cors_headers(environ: Environ, origins: frozenset[str] | None) -> Headers:
     """
-    What lets a browser hand our answer to the page that asked; empty for everyone else.
+    What lets a browser hand our answer to the page that asked; for everyone else, only what caches must know.
 
     The origin is echoed, not ``*``: pages that send credentials get no answer otherwise. No cookie of ours exists, so
     nothing is given away by it. Without Expose-Headers a page cannot see Retry-After, and comes back at once.
     """
     origin = environ.get("HTTP_ORIGIN")
     if origin is None or not _ORIGIN.fullmatch(origin) or (origins is not None and origin not in origins):
-        return []
+        return [_VARY]
     return [
+        _VARY,
         ("Access-Control-Allow-Origin", origin),
         ("Access-Control-Allow-Credentials", "true"),
         ("Access-Control-Expose-Headers", "Retry-After"),
-        ("Vary", "Origin"),
     ]
 
 

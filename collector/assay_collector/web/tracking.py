@@ -25,6 +25,7 @@ from assay_collector.web.replies import SUCCESS, Environ, Reply, to_json
 from assay_collector.web.services import Services, WebSettings
 
 _HEADER_CHARS_MAX = 512
+_TOKEN_BYTES = 12  # a body at the size limit has at most one comma or opening bracket in so many bytes
 _SDK_METRICS_BYTES_MAX = 64 * 1024
 _SDK_METRICS_MAX = 100
 
@@ -84,6 +85,7 @@ class TrackingApi:
         body = b""
         try:
             body = read_body(environ, self._settings.body_bytes_max)
+            self._check_density(body)
             envelope = open_envelope(body, type)
             self._check_size(envelope)
         except BodyRefused as refused:
@@ -162,6 +164,13 @@ class TrackingApi:
         log(_logger, logging.WARNING, "assay.server_key_in_browser", source=source.id, key=grant.key.id)
 
     # --- what cannot be read ---
+
+    def _check_density(self, body: bytes) -> None:
+        # A damaged body is split bracket by bracket in Python. Made of nothing else, five megabytes of it would take
+        # that over ten seconds; real messages have far more text between them.
+        tokens_max = self._settings.body_bytes_max // _TOKEN_BYTES
+        if len(body) > tokens_max and body.count(b",") + body.count(b"{") + body.count(b"[") > tokens_max:
+            raise BodyRefused(413, "batch_too_large", f"a body has at most {tokens_max} commas and brackets")
 
     def _check_size(self, envelope: Envelope) -> None:
         limit = self._settings.batch_events_max

@@ -19,7 +19,7 @@ One test suite (``tests/stores``) runs over every adapter.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -311,7 +311,8 @@ class Facts(Protocol):
 # --- agenda and ledger ---
 
 # adoption: an event without a named account; it counts for the account its person turns out to belong to.
-Cause = Literal["event", "adoption", "identity", "trait", "consent", "definition", "timer", "erasure"]
+# account: a trait of the account, which those who belong to it may be judged by.
+Cause = Literal["event", "adoption", "identity", "trait", "consent", "definition", "timer", "erasure", "account"]
 
 
 class Touch(msgspec.Struct, frozen=True, gc=False):
@@ -366,7 +367,7 @@ class Agenda(Protocol):
     """Who is due to be decided, and what was decided."""
 
     def touch(self, touches: Iterable[Touch], now: int) -> None:
-        """Put entities on the agenda, due now."""
+        """Put entities on the agenda, due now. Of very many some may be put when it raises; putting is idempotent."""
 
     def take(self, now: int, limit: int) -> Sequence[AgendaEntry]:
         """The entries due, longest waiting first. They stay on the agenda until `complete`."""
@@ -413,7 +414,7 @@ class Tallies(Protocol):
         """These signals now cover every stored event."""
 
     def entities(self) -> Iterator[bytes]:
-        """Every entity that has tallies or transitions, once."""
+        """Every entity that has tallies, traits or transitions, once."""
 
     def all_rows(self) -> Iterator[Tally | TallyItem]:
         """Every tally row and distinct value, for verification."""
@@ -524,6 +525,16 @@ class Keyring(Protocol):
         """The live key with this digest."""
 
 
+class Turn(Protocol):
+    """The right to compute, for as long as the block lasts."""
+
+    def __enter__(self) -> None: ...
+    def __exit__(self, *_: object) -> None: ...
+
+    def background(self) -> AbstractContextManager[None]:
+        """The same for work that can wait: others go first, for a bounded time."""
+
+
 class Store(Protocol):
     """One database behind all the ports."""
 
@@ -539,7 +550,7 @@ class Store(Protocol):
     def keyring(self) -> Keyring: ...
 
     @property
-    def turn(self) -> AbstractContextManager[Any]:
+    def turn(self) -> Turn:
         """
         To be held by whoever computes for more than a moment, and never while calling a method that writes.
 

@@ -37,7 +37,7 @@ log = logging.getLogger("assay_collector.qualify")
 
 ROUND_ENTRIES = 200
 # What a person's entry may be due for without concerning anybody's account.
-_OWN_CAUSES = frozenset({"event", "timer"})
+_OWN_CAUSES = frozenset({"event", "timer", "account"})
 
 _encode = msgspec.json.Encoder().encode
 Notify = Callable[[Transition, Identifier | None], tuple[OutboxMessage, ...]]
@@ -64,6 +64,9 @@ class Qualifier:
         self._definitions: dict[EntityKind, list[Definition]] = {"user": [], "account": []}
         for definition in catalogue.definitions:
             self._definitions[definition.entity].append(definition)
+        self._judges_by_account = any(
+            trait.of == "account" for definition in self._definitions["user"] for trait in definition.traits
+        )
 
     def run_once(self, now: int) -> int:
         """
@@ -100,7 +103,7 @@ class Qualifier:
         resolutions: list[Resolution] = []
         with self._store.snapshot() as facts:
             for leaf in leaves:
-                with self._turn:
+                with self._turn.background():
                     resolution = None if leaf in done else resolve_component(facts, leaf)
                 if resolution is not None:
                     done.update(resolution.people)
@@ -113,7 +116,7 @@ class Qualifier:
     def _decide_all(self, facts: Facts, entries: Sequence[AgendaEntry], now: int) -> list[Decided]:
         decided: list[Decided] = []
         for group in _by_subject(facts, entries):
-            with self._turn:
+            with self._turn.background():
                 decided += self._decide_group(facts, group, now)
         return decided
 
@@ -121,12 +124,19 @@ class Qualifier:
         """All entries of one subject: decided once, settled each."""
         transitions, next_at = self._decide(facts, group, now)
         outbox = self._messages(facts, transitions)
-        touches = _accounts_concerned(facts, group) if group.kind == "user" else ()
+        touches = _accounts_concerned(facts, group) if group.kind == "user" else self._people_concerned(facts, group)
         first, *others = group.entries
         return [
             Decided(first, transitions, outbox, touches, next_at),
             *(Decided(entry, (), ()) for entry in others),
         ]
+
+    def _people_concerned(self, facts: Facts, group: "_Group") -> tuple[Touch, ...]:
+        """The people whose verdict may change with a trait of the account: those who belong to it."""
+        if not self._judges_by_account or not any("account" in entry.causes for entry in group.entries):
+            return ()
+        leaves = {row.leaf for row in facts.memberships(accounts=[group.subject])}
+        return tuple(Touch("user", leaf, "account") for leaf in sorted(leaves))
 
     def _decide(self, facts: Facts, group: "_Group", now: int) -> tuple[tuple[Transition, ...], int | None]:
         definitions = self._definitions[group.kind]
@@ -142,7 +152,7 @@ class Qualifier:
             verdict = decide(definition, usable, now)
             if verdict.next_at is not None:
                 upcoming.append(verdict.next_at)
-            for id in {group.subject, *(row.entity for row in ledger)}:
+            for id in sorted({group.subject, *(row.entity for row in ledger)}):
                 appended += reconcile(
                     definition,
                     id,
@@ -212,10 +222,12 @@ def resolve_component(facts: Facts, leaf: bytes) -> Resolution | None:
     people = resolve_people([Pair(row.low, row.high, row.at) for row in rows.values()], users)
     before = facts.people(sorted(reached))
     moved = {id for id, person in people.person_of.items() if before.get(id, id) != person}
+    # Whom an identifier leaves is concerned no less than whom it joins, and need not have moved itself.
+    left = {before.get(id, id) for id in moved}
     return Resolution(
         people=dict(people.person_of),
         links={(low, high): people.blocked.get((low, high)) for low, high, _ in rows},
-        touches=tuple(Touch("user", id, "identity") for id in sorted(moved)),
+        touches=tuple(Touch("user", id, "identity") for id in sorted(moved | left)),
     )
 
 

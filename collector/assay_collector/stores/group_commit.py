@@ -74,6 +74,11 @@ class GroupCommit(Generic[Request, Result]):
                 return
             for ticket in group:
                 self._write_group([ticket])
+        except BaseException as error:
+            # The caller's own thread is being ended; whoever waits with it must not wait for ever.
+            for ticket in group:
+                ticket.error = error
+            raise
         else:
             for ticket, result in zip(group, results, strict=True):
                 ticket.result = result

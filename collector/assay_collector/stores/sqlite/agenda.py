@@ -22,8 +22,11 @@ from assay_collector.stores.sqlite.rows import chunks, marks, select_in
 # Causes are kept as one bit each, so that touches combine by a plain OR.
 _BITS = {cause: 1 << position for position, cause in enumerate(get_args(Cause))}
 
+# A new entry's version begins anywhere: if all began alike, completing an entry that was settled before could take off
+# another, touched since.
 _TOUCH = """
-    INSERT INTO agenda (kind, entity, due_at, version, causes, since) VALUES (?, ?, ?, 1, ?, ?)
+    INSERT INTO agenda (kind, entity, due_at, version, causes, since)
+    VALUES (?, ?, ?, random() & 0xffffffffffff, ?, ?)
     ON CONFLICT (entity, kind) DO UPDATE SET due_at = min(due_at, excluded.due_at), version = version + 1,
         causes = causes | excluded.causes, since = min(since, excluded.since)
 """

@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from sqlite_utils import Database as SqliteUtilsDatabase
 
 from assay_collector.store import StoreUnavailable
 from assay_collector.stores.sqlite.schema import migrations
+from assay_collector.stores.turns import Turns
 
 CACHE_KIB = 256 * 1024
 MMAP_BYTES = 4 * 1024**3
@@ -34,15 +36,18 @@ class Database:
             StoreUnavailable: The file cannot be opened, or is no database.
         """
         self.path = path
-        self.compute = threading.Lock()
+        self.compute = Turns()
         self._write = threading.RLock()
         self._local = threading.local()
-        self._readers: list[sqlite3.Connection] = []
+        self._readers: weakref.WeakSet[_Reader] = weakref.WeakSet()
+        self._readers_lock = threading.Lock()
         self._closed = False
         with _translated():
             path.parent.mkdir(parents=True, exist_ok=True)
             self._writer = self._connect()
-            migrations.apply(SqliteUtilsDatabase(self._writer))
+        # In a transaction of its own, so that of two who open a new file one makes the tables and the other finds them.
+        with self.transaction() as connection:
+            migrations.apply(SqliteUtilsDatabase(connection))
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -52,14 +57,11 @@ class Database:
         Not to be entered while holding ``compute``.
         """
         with _translated(), self._write:
-            with self.compute:
-                self._writer.execute("BEGIN IMMEDIATE")
-                try:
-                    yield self._writer
-                except BaseException:
-                    self._roll_back()
-                    raise
+            # Another process may hold the file for seconds; nobody else needs to wait for that.
+            self._writer.execute("BEGIN IMMEDIATE")
             try:
+                with self.compute:
+                    yield self._writer
                 self._writer.execute("COMMIT")
             except BaseException:
                 self._roll_back()
@@ -84,9 +86,10 @@ class Database:
         with self._write:
             if self._closed:
                 return
-            self._closed = True
-            for reader in self._readers:
-                reader.close()
+            with self._readers_lock:
+                self._closed = True
+                for reader in self._readers:
+                    reader.connection.close()
             self._writer.close()
 
     def _roll_back(self) -> None:
@@ -95,15 +98,16 @@ class Database:
             self._writer.execute("ROLLBACK")
 
     def _reader(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            if self._closed:
-                raise StoreUnavailable("it is closed")
-            connection = self._connect()
-            connection.execute("PRAGMA query_only = ON")
-            self._local.connection = connection
-            self._readers.append(connection)
-        return connection
+        reader: _Reader | None = getattr(self._local, "reader", None)
+        if reader is None:
+            with self._readers_lock:
+                if self._closed:
+                    raise StoreUnavailable("it is closed")
+                reader = _Reader(self._connect())
+                self._readers.add(reader)
+            reader.connection.execute("PRAGMA query_only = ON")
+            self._local.reader = reader
+        return reader.connection
 
     def _connect(self) -> sqlite3.Connection:
         # Closing happens in another thread than opening; sqlite3 itself serialises each connection.
@@ -114,6 +118,16 @@ class Database:
         connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         connection.execute(f"PRAGMA mmap_size = {MMAP_BYTES}")
         return connection
+
+
+class _Reader:
+    """A thread's reading connection, closed with the thread: servers start and end threads with the load."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+
+    def __del__(self) -> None:
+        self.connection.close()
 
 
 @contextmanager

@@ -51,7 +51,8 @@ _UPSERT_LINK = """
 """
 _UPSERT_MEMBERSHIP = """
     INSERT INTO memberships (leaf, account, valid_from, event_id, role) VALUES (?, ?, ?, ?, ?)
-    ON CONFLICT (leaf, account) DO UPDATE SET valid_from = excluded.valid_from, event_id = excluded.event_id
+    ON CONFLICT (leaf, account) DO UPDATE SET valid_from = excluded.valid_from, event_id = excluded.event_id,
+        role = excluded.role
     WHERE (excluded.valid_from, excluded.event_id) < (valid_from, event_id)
 """
 _INSERT_PARTICIPATION = "INSERT INTO participations (leaf, account) VALUES (?, ?) ON CONFLICT DO NOTHING"

@@ -2,9 +2,8 @@
 
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
-from assay_collector.store import Facts
+from assay_collector.store import Facts, Turn
 from assay_collector.stores.sqlite.agenda import SQLiteAgenda
 from assay_collector.stores.sqlite.database import Database
 from assay_collector.stores.sqlite.events import SQLiteEventLog
@@ -32,7 +31,7 @@ class SQLiteStore:
         self.keyring = SQLiteKeyring(self.database)
 
     @property
-    def turn(self) -> AbstractContextManager[Any]:
+    def turn(self) -> Turn:
         return self.database.compute
 
     def snapshot(self) -> AbstractContextManager[Facts]:

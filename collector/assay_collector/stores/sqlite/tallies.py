@@ -46,8 +46,8 @@ class SQLiteTallies:
         while True:
             with self._database.reading() as connection:
                 rows = connection.execute(
-                    "SELECT entity FROM (SELECT entity FROM tallies WHERE entity > ?1 "
-                    "UNION SELECT entity FROM transitions WHERE entity > ?1) ORDER BY entity LIMIT ?2",
+                    "SELECT entity FROM tallies WHERE entity > ?1 UNION SELECT entity FROM traits WHERE entity > ?1 "
+                    "UNION SELECT entity FROM transitions WHERE entity > ?1 ORDER BY entity LIMIT ?2",
                     (last, PAGE_ROWS),
                 ).fetchall()
             if not rows:

@@ -1,0 +1,43 @@
+"""Taking turns: one thread computes at a time, and background work goes last."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+# How long background work lets others go first, and how often it looks. It never waits longer, so that under any load
+# it gets about one turn in as many milliseconds.
+PATIENCE_SECONDS = 0.005
+LOOK_SECONDS = 0.0005
+
+
+class Turns:
+    """
+    A lock that knows whether somebody is waiting for it.
+
+    A plain lock is not fair: a thread that releases and takes it again in a loop keeps the others out for as long as it
+    likes. Requests must not wait for a backlog of decisions, so those ask for their turn with `background`.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting = 0
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(blocking=False):
+            # Not exact under a race, and need not be: it only decides who is polite to whom.
+            self._waiting += 1
+            self._lock.acquire()
+            self._waiting -= 1
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    @contextmanager
+    def background(self) -> Iterator[None]:
+        """A turn for work that can wait: others go first, for a few milliseconds at most."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while (self._waiting > 0 or self._lock.locked()) and time.monotonic() < deadline:
+            time.sleep(LOOK_SECONDS)
+        with self:
+            yield

@@ -1,0 +1,170 @@
+"""The collector is killed twenty times under load, and keeps every promise that it made."""
+
+import random
+import statistics
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from itertools import count
+from typing import Any
+
+import httpx
+
+from assay.contract.times import format_instant
+from serving import assay, serving
+
+from .house import House, opened_house, stored_ids
+from .peers import ROOT
+
+PLAN = str(ROOT / "schemas" / "planboard" / "plan")
+DEFINITIONS = str(ROOT / "schemas" / "planboard" / "definitions")
+FLAGS = ("--plan", PLAN, "--definitions", DEFINITIONS)
+
+KILLS = 20
+SENDERS = 3
+LOAD_SECONDS_MAX = 0.6  # from one start to the next kill
+RESTART_SECONDS_MAX = 2.0
+EVENTS_MAX = 40  # of one batch
+_DAY = 86_400_000_000
+
+
+class Sender(threading.Thread):
+    """Sends messages, single and in batches, each again and again under the same id until it is acknowledged."""
+
+    def __init__(self, number: int, url: str, key: str) -> None:
+        super().__init__(name=f"sender-{number}")
+        self.acknowledged: list[str] = []
+        self.sent_again = 0
+        self.problems: list[str] = []
+        self._stopping = threading.Event()
+        self._given_up = threading.Event()
+        self._url, self._key = url, key
+        self._messages = simulated(random.Random(number), prefix=f"s{number}")
+        self._rng = random.Random(-number)
+
+    def run(self) -> None:
+        with httpx.Client(base_url=self._url, auth=(self._key, ""), timeout=10) as http:
+            while not self._stopping.is_set() and not self.problems:
+                size = self._rng.choice([1, self._rng.randint(2, EVENTS_MAX)])
+                self._deliver(http, [next(self._messages) for _ in range(size)])
+
+    def finish(self) -> None:
+        """Deliver what is under way, and end."""
+        self._stopping.set()
+        self.join()
+
+    def give_up(self) -> None:
+        """End, delivered or not."""
+        self._given_up.set()
+        self.finish()
+
+    def _deliver(self, http: httpx.Client, messages: list[dict[str, Any]]) -> None:
+        """Send until there is an answer; it must be 200, and then every message of it counts as acknowledged."""
+        while not self._given_up.is_set():
+            try:
+                answer = _post(http, messages)
+            except httpx.TransportError:
+                self.sent_again += 1
+                time.sleep(0.05)
+                continue
+            if answer.status_code == 200:
+                self.acknowledged += [message["messageId"] for message in messages]
+            else:
+                self.problems.append(f"{answer.status_code} {answer.text}")
+            return
+
+
+def _post(http: httpx.Client, messages: list[dict[str, Any]]) -> httpx.Response:
+    if len(messages) > 1:
+        return http.post("/v1/batch", json={"batch": messages})
+    return http.post(f"/v1/{messages[0]['type']}", json=messages[0])
+
+
+def simulated(rng: random.Random, prefix: str) -> Iterator[dict[str, Any]]:
+    """Messages that touch tallies, traits, links and memberships, so that a torn transaction would show in each."""
+    started = time.time_ns() // 1000 - 10 * _DAY
+    for number in count():
+        user = rng.randrange(60)
+        message = {
+            **_content(rng, user),
+            "messageId": f"{prefix}-{number}",
+            "userId": f"user-{user}",
+            "timestamp": format_instant(started + rng.randrange(5 * _DAY)),
+        }
+        if rng.random() < 0.3:  # the same people under more ids
+            message["anonymousId"] = f"anonymous-{user}-{rng.randrange(3)}"
+        if rng.random() < 0.1 and message["type"] == "track":
+            del message["userId"]
+            message["anonymousId"] = f"anonymous-{user}-{rng.randrange(3)}"
+        yield message
+
+
+def _content(rng: random.Random, user: int) -> dict[str, Any]:
+    account = f"account-{user % 12}"
+    event, properties = rng.choice(
+        [
+            ("Account Created", {"method": "email"}),
+            ("Project Created", {"project_id": f"p{rng.randrange(500)}"}),
+            ("Task Assigned", {"task_id": "t1", "assignee_id": "a1"}),
+            ("API Called", {"env": rng.choice(["production", "staging"]), "status": rng.choice([200, 500])}),
+            ("Teammate Invited", {"invitee_id": f"i{rng.randrange(40)}", "invitee_domain": "example.org"}),
+            ("Invite Accepted", {"invitee_id": f"i{rng.randrange(40)}"}),
+            ("identify", {"role": rng.choice(["admin", "member"])}),
+            ("group", {"plan_state": rng.choice(["trial", "paid"])}),
+        ]
+    )
+    if event == "identify":
+        return {"type": "identify", "traits": properties}
+    if event == "group":
+        return {"type": "group", "groupId": account, "traits": properties}
+    return {"type": "track", "event": event, "properties": properties, "context": {"groupId": account}}
+
+
+def test_what_was_acknowledged_survives_twenty_kills(tmp_path):
+    """Every acknowledged event is stored once, nothing else is, and tallies, people and ledger equal a refold."""
+    with opened_house(tmp_path, *FLAGS) as house, sending(house) as senders:
+        restarts = _kill_often(house, senders, random.Random(20))
+
+    acknowledged = Counter(id for sender in senders for id in sender.acknowledged)
+    assert [] == [problem for sender in senders for problem in sender.problems]
+    assert acknowledged == stored_ids(tmp_path)
+    assert {1} == set(acknowledged.values())
+    assert KILLS <= sum(sender.sent_again for sender in senders), "the kills came between requests"
+    verified = assay(tmp_path, "verify", *FLAGS)
+    assert 0 == verified.returncode, verified.stdout + verified.stderr
+    # The median, since any single start may wait for whatever else this machine runs.
+    assert statistics.median(restarts) < RESTART_SECONDS_MAX
+
+
+def _kill_often(house: House, senders: list[Sender], rng: random.Random) -> list[float]:
+    """Kill and start again KILLS times, then stop in order once all is decided; how long starts took, in seconds."""
+    restarts = []
+    collector = house.collector
+    with ExitStack() as stack:
+        for _ in range(KILLS):
+            time.sleep(rng.uniform(0, LOAD_SECONDS_MAX))
+            collector.kill()
+            started = time.monotonic()
+            collector = stack.enter_context(serving(house.folder, *FLAGS, port=house.collector.port))
+            restarts.append(time.monotonic() - started)
+        for sender in senders:
+            sender.finish()
+        replace(house, collector=collector).wait_until_decided()
+        assert 0 == collector.terminate()
+    return restarts
+
+
+@contextmanager
+def sending(house: House) -> Iterator[list[Sender]]:
+    """Senders at work, for as long as the block at most."""
+    senders = [Sender(number, house.url, house.key) for number in range(1, SENDERS + 1)]
+    for sender in senders:
+        sender.start()
+    try:
+        yield senders
+    finally:
+        for sender in senders:
+            sender.give_up()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from assay.contract.plan import Outcome, Plan
-from assay.contract.validation import VIOLATIONS_MAX, Violation
+from assay.contract.violations import VIOLATIONS_MAX, Violation
 
 ANN = "ann@example.com"
 

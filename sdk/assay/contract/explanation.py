@@ -14,10 +14,11 @@ from jsonschema_specifications import REGISTRY as SPECIFICATIONS  # type: ignore
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012, EMPTY_REGISTRY
 
+from assay.contract.compiling import compile_schema
 from assay.contract.display import EXPECTED_CHARACTERS_MAX, kind_of, shorten, show, show_json, visible
 from assay.contract.personal import PersonalData
 from assay.contract.subschemas import Schema, copy_json, places, subschemas
-from assay.contract.validation import VIOLATIONS_MAX, Violation, compile_schema
+from assay.contract.violations import VIOLATIONS_MAX, Violation
 
 _Errors = Iterator[ValidationError]
 

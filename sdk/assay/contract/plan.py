@@ -25,7 +25,8 @@ from assay.contract.plan_checks import CheckedPlan, PlanError, PlanProblem, chec
 from assay.contract.plan_event import NAMED_TYPES, PURPOSES, VERSION_PATTERN
 from assay.contract.subschemas import Schema
 from assay.contract.times import parse_instant
-from assay.contract.validation import EventValidator, Violation
+from assay.contract.validation import EventValidator
+from assay.contract.violations import Violation
 
 __all__ = [
     "PII_CLASSES",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
 
+from assay.contract.compiling import TypeLibrary, compile_schema
 from assay.contract.display import pointer, shorten, show, show_json, visible
 from assay.contract.errors import AssayError
 from assay.contract.personal import PII_CLASSES, PersonalData
@@ -15,7 +16,7 @@ from assay.contract.plan_event import BLOCK_SCHEMA, DIALECT, PLAN_SCHEMA, VERSIO
 from assay.contract.strict_json import read_strictly
 from assay.contract.subschemas import TYPE_FILE, BadReference, Place, Schema, SchemaIndex, TooMuch, places
 from assay.contract.times import UnreadableTime, parse_instant
-from assay.contract.validation import EventValidator, TypeLibrary, compile_schema
+from assay.contract.validation import EventValidator
 
 if TYPE_CHECKING:
     from assay.contract.explanation import Explainer

@@ -4,60 +4,26 @@ Whether an event fits its schema, and if not, why.
 Two libraries share the work: jsonschema-rs gives the verdict on the hot path, jsonschema explains a failure.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import jsonschema_rs
-
+from assay.contract.compiling import TypeLibrary, compile_schema, rooted
 from assay.contract.display import kind_of
 from assay.contract.personal import PersonalData
-from assay.contract.subschemas import Schema, copy_json, places
+from assay.contract.subschemas import Schema
+from assay.contract.violations import VIOLATIONS_MAX, Violation
 
 if TYPE_CHECKING:
     from assay.contract.explanation import Explainer
 
-# An event may break many rules; the first so many are enough to mend it.
-VIOLATIONS_MAX = 50
 # Beyond this size the slower explanation would cost a collector more than the event is worth.
 EXPLAINED_VALUES_MAX = 2_000
 # Far deeper than any schema looks, and no deeper than Python can print.
 EXPLAINED_DEPTH_MAX = 200
 # No event has so many; the walk over an instance that contains itself ends here.
 VALUES_MAX = 200_000
-
-# The name ends in .invalid (RFC 2606), so nothing could ever be fetched from it.
-_ROOT = "https://plan.invalid/"
-
-
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """One rule that an event breaks. No field holds the value of a property marked as personal data."""
-
-    # Where, as a JSON pointer into the properties or traits; "" is the whole.
-    pointer: str
-    # The JSON Schema keyword; or `json`, `unplanned`, `version`, `schema` for what no keyword says.
-    rule: str
-    # What the rule asks for, as short text; "" where the rule says it all.
-    expected: str
-    # One line for a person, safe for a terminal.
-    message: str
-
-    def to_json(self) -> dict[str, str]:
-        """Write it as a JSON object with the four fields."""
-        return asdict(self)
-
-
-class TypeLibrary:
-    """The shared types of a plan, for both validators. Nothing outside of it can be reached."""
-
-    def __init__(self, types: Mapping[str, Schema]) -> None:
-        self.types = {_ROOT + file: rooted(document) for file, document in types.items()}
-        self.registry = jsonschema_rs.Registry(
-            list(self.types.items()), draft=jsonschema_rs.Draft202012, retriever=_refuse
-        )
-
 
 class EventValidator:
     """One schema, compiled; it never raises, whatever the instance."""
@@ -113,42 +79,6 @@ class EventValidator:
 _UNEXPLAINED = Violation(
     "", "schema", "", "does not fit its schema by the verdict, and the explanation finds no rule that it breaks"
 )
-
-
-def rooted(document: Schema) -> Schema:
-    """Copy a document with its references made absolute, without ``$schema`` and root ``$id``."""
-    copy: Schema = copy_json(document)
-    copy.pop("$id", None)
-    for _, schema in places("", copy):
-        if not isinstance(schema, dict):
-            continue
-        # jsonschema would switch from our validator to the stock one at every `$schema`.
-        schema.pop("$schema", None)
-        if str(schema.get("$ref", "")).startswith("types/"):
-            schema["$ref"] = _ROOT + schema["$ref"]
-    return copy
-
-
-def compile_schema(
-    schema: Schema, registry: jsonschema_rs.Registry | None = None
-) -> jsonschema_rs.Draft202012Validator:
-    """
-    Compile for the verdict: formats are asserted, patterns run in linear time, nothing is fetched.
-
-    Raises:
-        ValueError: The library cannot compile it.
-    """
-    return jsonschema_rs.Draft202012Validator(
-        schema,
-        registry=registry,
-        retriever=_refuse,
-        validate_formats=True,
-        pattern_options=jsonschema_rs.RegexOptions(),
-    )
-
-
-def _refuse(uri: str) -> Any:
-    raise ValueError(f"{uri} is outside of the plan")
 
 
 @dataclass(frozen=True, slots=True)

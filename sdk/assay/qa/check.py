@@ -17,7 +17,7 @@ import msgspec
 
 from assay.contract.display import kind_of, pointer, shorten, show, visible
 from assay.contract.plan import Outcome, Plan
-from assay.contract.validation import Violation
+from assay.contract.violations import Violation
 
 TYPES = ("track", "identify", "group", "page", "screen", "alias")
 # The largest batch that real clients send is 4 MB; a longer line is no batch, and must not fill the memory.

@@ -4,6 +4,7 @@ Verification: everything derived is computed again from events, links, consent a
 A difference is a bug, or damage to the file.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from assay.contract.times import HOUR
@@ -11,7 +12,7 @@ from assay_collector.pql.definition import Catalogue
 from assay_collector.pql.matching import Mark, SignalIndex
 from assay_collector.qualify.refill import Progress, stored_marks, touches_of
 from assay_collector.qualify.worker import Qualifier, resolve_component
-from assay_collector.store import AgendaEntry, Store, Tally, TallyItem
+from assay_collector.store import AgendaEntry, Facts, Resolution, Store, Tally, TallyItem
 
 DIFFERENCES_MAX = 100
 
@@ -103,16 +104,26 @@ def _compare_people(store: Store, entities: list[bytes]) -> list[str]:
         for entity in entities:
             if entity in done:
                 continue
-            resolution = resolve_component(facts, entity)
-            if resolution is None:
-                continue
+            # Whoever is linked to nothing is a person of its own.
+            resolution = resolve_component(facts, entity) or Resolution({entity: entity}, {}, ())
             done.update(resolution.people)
-            stored = facts.people(list(resolution.people))
-            for leaf, person in resolution.people.items():
-                if stored.get(leaf, leaf) != person:
-                    said = stored.get(leaf, leaf).hex()
-                    differences.append(f"person of {leaf.hex()}: stored {said}, computed {person.hex()}")
+            differences += _compare_component(facts, resolution)
     return differences
+
+
+def _compare_component(facts: Facts, resolution: Resolution) -> Iterator[str]:
+    leaves = list(resolution.people)
+    stored = facts.people(leaves)
+    for leaf, person in resolution.people.items():
+        said = stored.get(leaf, leaf)
+        if said != person:
+            yield f"person of {leaf.hex()}: stored {said.hex()}, computed {person.hex()}"
+    for row in facts.links_of(leaves):
+        reason = resolution.links[row.low, row.high]
+        state = "active" if reason is None else "blocked"
+        if (row.state, row.reason) != (state, reason):
+            pair = f"{row.low.hex()} and {row.high.hex()}"
+            yield f"link of {pair}: stored {row.state} {row.reason or ''}, computed {state} {reason or ''}"
 
 
 def _compare_ledger(store: Store, qualifier: Qualifier, entities: list[bytes], now: int) -> list[str]:

@@ -7,10 +7,12 @@ from typing import Any
 
 import msgspec
 
+from assay.contract.lenient_json import load_or_none
 from assay.contract.messages import Event, Rejection
 from assay.contract.plan import Outcome as PlanOutcome
 from assay.contract.plan import Plan
-from assay.contract.reading import Arrival, Envelope, read_item
+from assay.contract.reading import EVENT_BYTES_MAX, Arrival, Envelope, read_item
+from assay.contract.violations import Violation
 from assay_collector.ingest.admission import Admitter, PlanFinding
 from assay_collector.ingest.port import REFUSED_BYTES_MAX, RequestSignals
 from assay_collector.store import Admission, EventLog, Outcome, PlanMode, Quarantined, Source
@@ -87,7 +89,7 @@ class Receiver:
             else:
                 source = own
         if isinstance(event, Rejection):
-            self._quarantine(event, source, raw, arrival, {}, sorting)
+            self._quarantine(event, source, raw, arrival, _context_of(raw, arrival), sorting)
             return
         finding = self._judge(event, source)
         if isinstance(finding, PlanFinding):
@@ -122,10 +124,8 @@ class Receiver:
             PlanOutcome.UNPLANNED: "unplanned_event",
             PlanOutcome.UNKNOWN_VERSION: "unknown_schema_version",
         }.get(verdict.outcome, "schema_violation")
-        pointer = violations[0].pointer if violations else ""
-        base = "" if unplanned else "/traits" if event.type in ("identify", "group") else "/properties"
         detail = "; ".join(violation.message for violation in violations[:5])
-        return _rejected(event, code, base + pointer, detail), mode
+        return _rejected(event, code, _pointer(event, verdict.outcome, violations), detail), mode
 
     def _quarantine(
         self,
@@ -172,6 +172,23 @@ def _completed(arrival: Arrival, envelope: Envelope) -> Arrival:
         anonymous_id=arrival.anonymous_id,
         context=envelope.context or arrival.context,
     )
+
+
+def _context_of(raw: Any, arrival: Arrival) -> dict[str, Any]:
+    """The context of a message that is none, as far as it can be read: it may say which library made it."""
+    data = memoryview(raw)
+    item = load_or_none(bytes(data)) if len(data) <= EVENT_BYTES_MAX else None
+    context = item.get("context") if isinstance(item, dict) else None
+    return {**arrival.context, **context} if isinstance(context, dict) else arrival.context
+
+
+def _pointer(event: Event, outcome: PlanOutcome, violations: Sequence[Violation]) -> str:
+    if outcome is PlanOutcome.UNPLANNED:
+        return ""
+    if outcome is PlanOutcome.UNKNOWN_VERSION:
+        return "/context/schemaVersion"
+    base = "/traits" if event.type in ("identify", "group") else "/properties"
+    return base + (violations[0].pointer if violations else "")
 
 
 def _rejected(event: Event, code: str, pointer: str, detail: str) -> Rejection:

@@ -35,8 +35,10 @@ def refill(store: Store, catalogue: Catalogue, *, now: int, progress: Progress =
     if new:
         store.tallies.clear([signal.id for signal in new])
         _fill(store, new, progress)
-        store.tallies.declare_filled({signal.id: document(signal) for signal in new})
     _touch_changed(store, catalogue, now, refilled=bool(new))
+    if new:
+        # Last, so that nobody is left untouched when this is broken off in between.
+        store.tallies.declare_filled({signal.id: document(signal) for signal in new})
     return len(new)
 
 

@@ -2,14 +2,12 @@
 Reading what clients really send: bytes to an envelope, and each of its items to an event or a rejection.
 
 Two steps, because authorisation stands between them and because one bad item must never cost its neighbours. The fast
-path decodes with msgspec. What msgspec refuses (bare NaN, lone surrogates, 1e400, broken UTF-8) goes item by item
-through the standard library's decoder and a cleaning pass, so that everything behind this door is plain JSON.
+path decodes with msgspec; what msgspec refuses goes item by item through `lenient_json`, so that everything behind this
+door is plain JSON.
 
 Source: the tracking API as Segment documents it, and as its and its peers' SDKs really use it.
 """
 
-import json
-import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -19,8 +17,9 @@ from typing import Any
 import msgspec
 
 from assay.contract.errors import AssayError
+from assay.contract.lenient_json import ESCAPED_NUL, clean, decode_plainly, load_leniently, load_or_none
 from assay.contract.messages import MESSAGE_TYPES, Event, MessageType, Rejection
-from assay.contract.times import MINUTE, UnreadableTime, parse_instant
+from assay.contract.times import INSTANT_MIN, MINUTE, UnreadableTime, parse_instant
 
 EVENT_BYTES_MAX = 32 * 1024
 DEPTH_MAX = 64
@@ -71,7 +70,7 @@ class _WireBatch(msgspec.Struct, rename="camel"):
     batch: list[msgspec.Raw]
     write_key: Any = None
     sent_at: Any = None
-    context: Any = None
+    context: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class _WireItem(msgspec.Struct, rename="camel", gc=False):
@@ -113,8 +112,8 @@ def open_envelope(body: bytes, type: MessageType | None) -> Envelope:
         type: The message type the path names, or None for a batch.
 
     Raises:
-        UnreadableBody: It is not a JSON object, or a batch without a list of messages. Damage inside one message of a
-            batch is not an error here.
+        UnreadableBody: It is not a JSON object, or a batch without a list of messages, or its shared context cannot be
+            given to its messages. Damage inside one message of a batch is not an error here.
     """
     body = body.removeprefix(b"\xef\xbb\xbf")
     return _open_batch(body) if type is None else _open_single(body, type)
@@ -130,43 +129,63 @@ def _open_batch(body: bytes) -> Envelope:
         items=tuple(batch.batch),
         write_key=_text_or_none(batch.write_key),
         sent_at=batch.sent_at,
-        context=batch.context if isinstance(batch.context, dict) else {},
+        context=_open_context(bytes(memoryview(batch.context))),
     )
 
 
 def _open_damaged_batch(body: bytes) -> Envelope:
     fields: dict[str, Any] = {}
     items: list[bytes] | None = None
+    context = b"null"
     for key, span in _split_object(body):
         if key == "batch" and span[:1] == b"[":
             items = _split_array(span)
-        elif key in ("writeKey", "sentAt", "context"):
-            fields[key] = _load_or_none(span)
+        elif key in ("writeKey", "sentAt"):
+            fields[key] = load_or_none(span)
+        elif key == "context":
+            context = span
     if items is None:
         raise UnreadableBody("invalid_batch", "the body has no list of messages named `batch`")
-    context = fields.get("context")
     return Envelope(
         type=None,
         items=tuple(items),
         write_key=_text_or_none(fields.get("writeKey")),
         sent_at=fields.get("sentAt"),
-        context=context if isinstance(context, dict) else {},
+        context=_open_context(context),
     )
+
+
+def _open_context(raw: bytes) -> Json:
+    """
+    The context that all messages of a batch share.
+
+    It becomes part of each of them, so it is held to the limits of one message; and it may say what nobody consents to,
+    so messages are not taken without it.
+    """
+    if raw == b"null":
+        return {}
+    if len(raw) > EVENT_BYTES_MAX or _is_too_deep(raw):
+        raise UnreadableBody(
+            "invalid_context", f"a batch's context has at most {EVENT_BYTES_MAX} bytes, {DEPTH_MAX} levels"
+        )
+    try:
+        context = decode_plainly(raw)
+    except (ValueError, RecursionError):
+        raise UnreadableBody("invalid_context", "the batch's context is not JSON") from None
+    return context if isinstance(context, dict) else {}
 
 
 def _open_single(body: bytes, type: MessageType) -> Envelope:
     try:
         key = _decode_key(body).write_key
     except (msgspec.MsgspecError, RecursionError, UnicodeError):
-        spans = dict(_split_object(body))
-        if not spans and body.strip()[:1] != b"{":
-            raise UnreadableBody("invalid_json", "the body is not a JSON object") from None
-        key = _load_or_none(spans.get("writeKey", b"null"))
+        key = load_or_none(dict(_split_object(body)).get("writeKey", b"null"))
     return Envelope(type=type, items=(body,), write_key=_text_or_none(key))
 
 
-# Strings first, so that brackets inside them are not seen.
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|[{}\[\],:]', re.DOTALL)
+# Strings first, so that brackets inside them are not seen. One that is never closed is taken to its end: looking for
+# another beginning inside it costs the square of its length.
+_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[{}\[\],:]', re.DOTALL)
 
 
 def _split_object(body: bytes) -> Iterator[tuple[str, bytes]]:
@@ -180,8 +199,7 @@ def _split_object(body: bytes) -> Iterator[tuple[str, bytes]]:
             if part:
                 raise UnreadableBody("invalid_json", "the body is not valid JSON")
             continue
-        key = _load_or_none(match[0])
-        yield str(key), part[match.end() :].lstrip()[1:].strip()
+        yield str(load_or_none(match[0])), part[match.end() :].lstrip()[1:].strip()
 
 
 def _split_array(span: bytes) -> list[bytes]:
@@ -222,7 +240,8 @@ def read_item(
         raw: The message as JSON.
         type: The type that the path names; None: the message names it.
         arrival: When and how it came.
-        new_id: Draws a message id, for a message that has none and no time of its own either.
+        new_id: Draws a message id, for a message that has none and no time of its own either: the batch's sentAt is
+            not its own, and two such messages may well be two events.
 
     Returns:
         The event, or why it is none. Nothing is raised, whatever the bytes.
@@ -243,9 +262,9 @@ def read_item(
             refused.code,
             refused.pointer,
             refused.detail,
-            message_id=_text_or_none(item.message_id),
-            type=type or _text_or_none(item.type),
-            name=_text_or_none(item.event) or _text_or_none(item.name),
+            message_id=_cut(item.message_id, MESSAGE_ID_CHARS_MAX),
+            type=type or _cut(item.type, NAME_CHARS_MAX),
+            name=_cut(item.event, NAME_CHARS_MAX) or _cut(item.name, NAME_CHARS_MAX),
         )
 
 
@@ -255,8 +274,7 @@ class _Refused(Exception):
 
 
 def _decode_leniently(data: bytes) -> _WireItem | Rejection:
-    # msgspec passes \u0000 through; a NUL cannot be stored by every store, so it takes the cleaning path.
-    if b"\\u0000" not in data:
+    if ESCAPED_NUL not in data:
         try:
             return _decode_item(data)
         except (msgspec.MsgspecError, RecursionError, UnicodeError):
@@ -278,7 +296,7 @@ def _canonical(
     anonymous_id = _read_id(item.anonymous_id, "/anonymousId") or arrival.anonymous_id
     if user_id is None and anonymous_id is None:
         raise _Refused("no_user_anon_id", "", "one of userId and anonymousId is needed")
-    original_at = _read_time(item.timestamp, item.original_timestamp)
+    original_at = _read_time(item)
     sent_at = _sent_at(item.sent_at, arrival.sent_at)
     at, clamped = event_time(original_at, sent_at, arrival.received_at)
     traits_type = kind in ("identify", "group")
@@ -286,7 +304,7 @@ def _canonical(
     return Event(
         type=kind,
         name=_read_name(kind, item),
-        message_id=_read_message_id(item, data, original_at, sent_at, new_id),
+        message_id=_read_message_id(item, data, original_at, new_id, said_elsewhere=f"{kind}\n{anonymous_id}\n"),
         user_id=user_id,
         anonymous_id=anonymous_id,
         previous_id=_read_previous_id(kind, item),
@@ -307,15 +325,16 @@ def event_time(original_at: int | None, sent_at: int | None, received_at: int) -
     When an event happened, and whether that had to be clamped.
 
     A client's clock is corrected by receivedAt - (sentAt - originalTimestamp), once it is off by more than the network
-    explains; what would lie in the future is set to five minutes after receipt.
+    explains; what would lie in the future is set to five minutes after receipt, and what would lie before the year 1 to
+    its beginning.
     """
     if original_at is None:
         return received_at, False
     at = original_at
     if sent_at is not None and abs(received_at - sent_at) > CLOCK_TOLERANCE:
         at = received_at - (sent_at - original_at)
-    latest = received_at + FUTURE_TOLERANCE
-    return (latest, True) if at > latest else (at, False)
+    within = max(INSTANT_MIN, min(at, received_at + FUTURE_TOLERANCE))
+    return within, within != at
 
 
 def _read_type(value: object) -> MessageType:
@@ -338,20 +357,19 @@ def _read_name(type: MessageType, item: _WireItem) -> str | None:
     else:
         return None
     if name is not None and len(name) > NAME_CHARS_MAX:
-        raise _Refused("name_too_long", "/event", f"an event's name has at most {NAME_CHARS_MAX} characters")
+        pointer = "/event" if type == "track" else "/name"
+        raise _Refused("name_too_long", pointer, f"an event's name has at most {NAME_CHARS_MAX} characters")
     return name
 
 
 def _read_id(value: object, pointer: str) -> str | None:
-    if type(value) is str:
-        if len(value) > ID_CHARS_MAX:
-            raise _Refused("id_too_long", pointer, f"an id has at most {ID_CHARS_MAX} characters")
-        return value or None
-    if value is None:
+    if value is None or value == "":
         return None
-    text = _text_or_none(value)
+    text = value if type(value) is str else _text_or_none(value)
     if text is None:
         raise _Refused("invalid_id", pointer, "an id must be a string or a number")
+    if len(text) > ID_CHARS_MAX:
+        raise _Refused("id_too_long", pointer, f"an id has at most {ID_CHARS_MAX} characters")
     return text
 
 
@@ -378,7 +396,7 @@ def _read_group_id(type: MessageType, item: _WireItem, properties: Json, context
 
 
 def _read_message_id(
-    item: _WireItem, data: bytes, original_at: int | None, sent_at: int | None, new_id: Callable[[], str]
+    item: _WireItem, data: bytes, original_at: int | None, new_id: Callable[[], str], *, said_elsewhere: str
 ) -> str:
     message_id = _text_or_none(item.message_id)
     if message_id is not None:
@@ -387,10 +405,12 @@ def _read_message_id(
         return message_id
     if item.message_id is not None and item.message_id != "":
         raise _Refused("invalid_message_id", "/messageId", "a messageId must be a string or a number")
-    if original_at is None and sent_at is None:
+    if original_at is None and _sent_at(item.sent_at) is None:
         return new_id()
-    # The same bytes sent again are the same event, so that a client without ids may retry.
-    return "derived-" + blake2b(data, digest_size=16).hexdigest()
+    # The same bytes sent again are the same event, so that a client without ids may retry. The type may stand in the
+    # path, and the anonymous id in a header.
+    said = said_elsewhere.encode("utf-8", "surrogatepass") + data
+    return "derived-" + blake2b(said, digest_size=16).hexdigest()
 
 
 def _read_traits(item: _WireItem, context: Json) -> Json:
@@ -410,13 +430,13 @@ def _read_object(value: object, pointer: str) -> Json:
     raise _Refused("not_an_object", pointer, "must be a JSON object")
 
 
-def _read_time(*values: object) -> int | None:
-    for value in values:
+def _read_time(item: _WireItem) -> int | None:
+    for pointer, value in (("/timestamp", item.timestamp), ("/originalTimestamp", item.original_timestamp)):
         if value is not None and value != "":
             try:
                 return parse_instant(value)
             except UnreadableTime as error:
-                raise _Refused("invalid_timestamp", "/timestamp", str(error)) from None
+                raise _Refused("invalid_timestamp", pointer, str(error)) from None
     return None
 
 
@@ -451,10 +471,14 @@ def _reject_oversize(raw: bytes | memoryview | msgspec.Raw, type: MessageType | 
         "event_too_large",
         "",
         detail,
-        message_id=(_text_or_none(item.message_id) or "")[:MESSAGE_ID_CHARS_MAX] or None,
-        type=type or (_text_or_none(item.type) or "")[:NAME_CHARS_MAX] or None,
-        name=(_text_or_none(item.event) or "")[:NAME_CHARS_MAX] or None,
+        message_id=_cut(item.message_id, MESSAGE_ID_CHARS_MAX),
+        type=type or _cut(item.type, NAME_CHARS_MAX),
+        name=_cut(item.event, NAME_CHARS_MAX),
     )
+
+
+def _cut(value: object, chars_max: int) -> str | None:
+    return clean((_text_or_none(value) or "")[:chars_max]) or None
 
 
 def _is_too_deep(data: bytes) -> bool:
@@ -470,55 +494,3 @@ def _is_too_deep(data: bytes) -> bool:
         elif token[0] in (b"}", b"]"):
             depth -= 1
     return False
-
-
-# --- the lenient decoder ----------------------------------------------------------------------------------------------
-
-
-def load_leniently(data: bytes) -> Any:
-    """
-    Decode JSON as loosely as clients write it, into plain JSON.
-
-    NaN and infinities become null, broken UTF-8, lone surrogates and NUL become U+FFFD, integers beyond 64 bits become
-    floats.
-
-    Raises:
-        ValueError: It is not JSON even so.
-        RecursionError: It is nested too deeply.
-    """
-    text = data.decode("utf-8", "replace")
-    return _clean(json.loads(text, parse_constant=lambda _: None, parse_int=_parse_int, parse_float=_parse_float))
-
-
-def _load_or_none(span: bytes) -> Any:
-    try:
-        return load_leniently(span)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _parse_int(digits: str) -> int | float | None:
-    if len(digits) < 19:
-        return int(digits)
-    if len(digits) > 400:
-        return None
-    number = int(digits)
-    return number if -(2**63) <= number < 2**64 else _parse_float(digits)
-
-
-def _parse_float(digits: str) -> float | None:
-    number = float(digits)
-    return number if math.isfinite(number) else None
-
-
-_UNCLEAN = re.compile("[\x00\ud800-\udfff]")
-
-
-def _clean(value: Any) -> Any:
-    if isinstance(value, str):
-        return _UNCLEAN.sub("\ufffd", value)
-    if isinstance(value, list):
-        return [_clean(item) for item in value]
-    if isinstance(value, dict):
-        return {_clean(key): _clean(item) for key, item in value.items()}
-    return value

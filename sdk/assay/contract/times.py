@@ -20,7 +20,8 @@ INSTANT_MIN = (datetime(1, 1, 1, tzinfo=UTC) - _EPOCH) // _ONE_MICROSECOND
 INSTANT_MAX = (datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC) - _EPOCH) // _ONE_MICROSECOND
 
 _LEAP_SECOND = re.compile(r"^(.*[T ]\d\d:\d\d:)60(.*)$")
-_NUMBER = re.compile(r"^-?\d{1,17}(\.\d{1,9})?$")
+_NUMBER = re.compile(r"-?[0-9]{1,17}(?:\.[0-9]{1,9})?\Z")
+_BASIC_DATE_CHARS = 8  # 20260301 is a day
 
 
 @dataclass(eq=False)
@@ -50,10 +51,15 @@ def parse_instant(value: object) -> int:
         UnreadableTime: The value is none of these, or lies outside the years 1 to 9999.
     """
     if isinstance(value, str):
+        text = value.strip()
+        # Left alone, datetime would read milliseconds such as 1711121231530 as 12 December 1711, 15:30.
+        if len(text) > _BASIC_DATE_CHARS and _NUMBER.match(text):
+            return _parse_odd_text(text)
         try:
-            return _micros(datetime.fromisoformat(value))
+            moment = datetime.fromisoformat(text)
         except ValueError:
-            return _parse_odd_text(value)
+            return _parse_odd_text(text)
+        return _micros(moment)
     if isinstance(value, int | float) and not isinstance(value, bool):
         return _from_number(value)
     raise UnreadableTime(type(value).__name__)
@@ -79,16 +85,12 @@ def _micros(moment: datetime) -> int:
 
 
 def _parse_odd_text(text: str) -> int:
-    text = text.strip()
     if _NUMBER.match(text):
         return _from_number(float(text) if "." in text else int(text))
     leap = _LEAP_SECOND.match(text)
     if leap:
         return _in_range(parse_instant(f"{leap[1]}59{leap[2]}") + SECOND)
-    try:
-        return _micros(datetime.fromisoformat(text))
-    except ValueError:
-        raise UnreadableTime("string") from None
+    raise UnreadableTime("string")
 
 
 def _from_number(number: float) -> int:
@@ -97,7 +99,7 @@ def _from_number(number: float) -> int:
     # 1e11 seconds is the year 5138 and 1e11 milliseconds is 1973, so real clocks fall on one side each.
     size = abs(number)
     unit = SECOND if size < 1e11 else MILLISECOND if size < 1e14 else MICROSECOND
-    return _in_range(int(number * unit))
+    return _in_range(round(number * unit))
 
 
 def _in_range(at: int) -> int:

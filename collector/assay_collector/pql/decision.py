@@ -4,137 +4,20 @@ The verdict: a definition and facts to truth over time, and truth to episodes.
 Pure: the same facts give the same answer whatever the order in which they became known.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
 from typing import Any, assert_never
 
+from assay_collector.pql import definition as d
 from assay_collector.pql.comparators import Comparator, Truth
-from assay_collector.pql.definition import (
-    All,
-    Anchored,
-    AnyOf,
-    AtLeast,
-    Condition,
-    Criterion,
-    Definition,
-    EntityKind,
-    Not,
-    Signal,
-    Trait,
-    Use,
-)
+from assay_collector.pql.lifecycle import ENDS, Course, Moment, walk
 from assay_collector.pql.steps import Steps, combine
 from assay_collector.pql.tallies import Instants, Period, Series, count, distinct_arrivals, reached
+from assay_collector.pql.values import UNKNOWN, EntityFacts, period_of, score_values, since_truth, values
 
-UNKNOWN: Steps[Any] = Steps(None)
-
-
-@dataclass(frozen=True, kw_only=True)
-class EntityFacts:
-    """Everything known of one person or account that may be used."""
-
-    kind: EntityKind
-    series: Mapping[int, Series] = field(default_factory=dict)  # by signal id
-    traits: Mapping[Trait, Steps[Any]] = field(default_factory=dict)
-    excluded_by: str | None = None  # the name of the list
-    instants: Instants
-
-    def series_of(self, signal: Signal) -> Series:
-        """The folded tallies of a signal."""
-        return self.series.get(signal.id) or Series(signal.id)
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """One step of an episode."""
-
-    episode: int
-    step: str  # qualified | exited
-    at: int
-
-
-# --- values --------------------------------------------------------------------------------------------------------
-
-
-def period_of(use: Use, facts: EntityFacts) -> Period | None:
-    """The window in which a signal counts for an entity; None: it has not begun."""
-    if not isinstance(use.window, Anchored):
-        return Period()
-    start = facts.series_of(use.window.anchor).first_at
-    return None if start is None else Period(start, start + use.window.length)
-
-
-def value_at(subject: Use | Trait, facts: EntityFacts, instant: int) -> Any:
-    """What a signal or trait was worth at an instant; None: unknown."""
-    if isinstance(subject, Trait):
-        return facts.traits.get(subject, UNKNOWN).at(instant)
-    period = period_of(subject, facts)
-    if period is None or period.start > instant:
-        return None
-    until = Period(period.start, min(period.end, instant + 1))
-    series = facts.series_of(subject.signal)
-    if subject.signal.aggregate == "distinct":
-        return len(distinct_arrivals(series, until, facts.instants))
-    return count(series, until, facts.instants)
-
-
-# --- truth ---------------------------------------------------------------------------------------------------------
-
-
-def truth(condition: Condition, facts: EntityFacts) -> Steps[Truth]:
-    """Whether a condition holds, over all of time."""
-    match condition:
-        case Criterion(subject=subject, test=test):
-            if isinstance(subject, Trait):
-                return facts.traits.get(subject, UNKNOWN).map(test.holds)
-            return _signal_truth(subject, test, facts)
-        case Not(of=inner):
-            return truth(inner, facts).map(lambda value: None if value is None else not value)
-        case All(of=parts):
-            return combine(lambda values: at_least(len(values), values), [truth(part, facts) for part in parts])
-        case AnyOf(of=parts):
-            return combine(lambda values: at_least(1, values), [truth(part, facts) for part in parts])
-        case AtLeast(of=parts):
-            need = condition.need
-            return combine(lambda values: at_least(need, values), [truth(part, facts) for part in parts])
-        case _:
-            assert_never(condition)
-
-
-def at_least(need: int, values: Sequence[Truth]) -> Truth:
-    """Kleene's "at least `need` of these": unknown only where the unknown ones could still decide."""
-    true = sum(value is True for value in values)
-    if true >= need:
-        return True
-    unknown = sum(value is None for value in values)
-    return None if true + unknown >= need else False
-
-
-def _signal_truth(use: Use, test: Comparator, facts: EntityFacts) -> Steps[Truth]:
-    period = period_of(use, facts)
-    if period is None:
-        return UNKNOWN
-    series = facts.series_of(use.signal)
-    changes: list[tuple[int, Truth]] = []
-    begins = isinstance(use.window, Anchored)
-    if begins:
-        changes.append((period.start, test.holds(0)))
-    for number in test.turning_points():
-        at = _reached(use.signal, series, number, period, facts.instants)
-        if at is None:
-            break
-        changes.append((at, test.holds(number)))
-    return Steps.of(None if begins else test.holds(0), changes)
-
-
-def _reached(signal: Signal, series: Series, number: int, period: Period, instants: Instants) -> int | None:
-    if signal.aggregate == "count":
-        return reached(series, number, period, instants)
-    arrivals = distinct_arrivals(series, period, instants)
-    return arrivals[number - 1] if len(arrivals) >= number else None
-
-
-# --- episodes ------------------------------------------------------------------------------------------------------
+__all__ = ["EntityFacts", "Judge", "Moment", "Verdict", "at_least", "decide"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,37 +29,263 @@ class Verdict:
 
     @property
     def is_qualified(self) -> bool:
-        return bool(self.moments) and self.moments[-1].step == "qualified"
+        """An episode is open."""
+        return bool(self.moments) and self.moments[-1].step not in ENDS
 
 
-def decide(definition: Definition, facts: EntityFacts, as_of: int) -> Verdict:
+def decide(definition: d.Definition, facts: EntityFacts, as_of: int) -> Verdict:
     """
     The episodes of an entity under a definition.
 
-    It qualifies at the first instant at which `qualify` and `eligible` both hold; `eligible` is asked only then. It
-    exits when `qualify` no longer holds, and does not qualify again on its own.
+    It qualifies once `qualify` and `eligible` have held for `hold`; `eligible` is asked only then. See ``lifecycle`` for
+    how episodes end and begin again.
     """
     if facts.excluded_by is not None:
         return Verdict((), None)
-    qualify = truth(definition.qualify, facts)
-    gate = qualify if definition.eligible is None else _both(qualify, truth(definition.eligible, facts))
-    moments: list[Moment] = []
-    entered = _first(gate, lambda value: value is True, from_instant=None)
-    if entered is not None:
-        moments.append(Moment(1, "qualified", entered))
-        left = _first(qualify, lambda value: value is not True, from_instant=entered)
-        if left is not None:
-            moments.append(Moment(1, "exited", left))
+    moments = Judge(definition, facts).moments
     upcoming = [moment.at for moment in moments if moment.at > as_of]
     return Verdict(tuple(moment for moment in moments if moment.at <= as_of), min(upcoming, default=None))
 
 
-def _both(left: Steps[Truth], right: Steps[Truth]) -> Steps[Truth]:
-    return combine(lambda values: at_least(2, values), [left, right])
+class Judge:
+    """One definition applied to one entity; what is computed once is kept."""
+
+    def __init__(self, definition: d.Definition, facts: EntityFacts) -> None:
+        self.definition = definition
+        self.facts = facts
+        self._values: dict[d.Subject, Steps[Any]] = {}
+
+    # --- episodes ---
+
+    @cached_property
+    def moments(self) -> list[Moment]:
+        """Every step of every episode, and every rung of the ladder reached within one, in order of time."""
+        lifecycle = self.definition.lifecycle
+        moments = walk(
+            Course(
+                may_begin=self._gate,
+                must_end=self._must_end,
+                converted_at=self._conversions,
+                hold=lifecycle.hold,
+                expire=lifecycle.expire,
+                requalify_after=None if lifecycle.requalify is None else lifecycle.requalify.after,
+                beyond=self._beyond,
+            )
+        )
+        return sorted([*moments, *self._rungs(moments)], key=lambda moment: (moment.at, moment.episode))
+
+    @cached_property
+    def qualify(self) -> Steps[Truth]:
+        """Whether the entity's own way to qualify holds."""
+        if self.definition.stages:
+            parts = [self._rung(rung) for rung in self.definition.stages]
+            return combine(lambda truths: at_least(1, truths), parts)
+        return self._varied(self.truth(self.definition.qualify), stage=None)
+
+    @property
+    def _gate(self) -> Steps[Truth]:
+        if self.definition.eligible is None:
+            return self.qualify
+        return combine(lambda truths: at_least(2, truths), [self.qualify, self.truth(self.definition.eligible)])
+
+    @property
+    def _must_end(self) -> Steps[Truth]:
+        wanted = self.definition.lifecycle.exit
+        if wanted is None:
+            return self.qualify.map(lambda value: value is not True)
+        return self.truth(wanted)
+
+    @property
+    def _conversions(self) -> list[int]:
+        convert = self.definition.lifecycle.convert
+        return [] if convert is None else sorted(found.at for found in self.facts.occurrences(convert.id))
+
+    @property
+    def _beyond(self) -> tuple[tuple[Steps[Any], Decimal], ...]:
+        requalify = self.definition.lifecycle.requalify
+        return () if requalify is None else tuple((self.value(s), factor) for s, factor in requalify.beyond)
+
+    # --- variants, stages, tiers, levels ---
+
+    def _varied(self, base: Steps[Truth], stage: str | None) -> Steps[Truth]:
+        """The base, replaced by the first variant for this stage whose `when` holds."""
+        variants = [variant for variant in self.definition.variants if variant.stage == stage]
+        if not variants:
+            return base
+        whens = [self.truth(variant.when) for variant in variants]
+        instead = [self.truth(variant.qualify) for variant in variants]
+
+        def choose(found: Sequence[Any]) -> Truth:
+            own, rest = found[0], found[1:]
+            for when, truth in zip(rest[: len(whens)], rest[len(whens) :], strict=True):
+                if when is True:
+                    return bool(truth) if truth is not None else None
+            return bool(own) if own is not None else None
+
+        return combine(choose, [base, *whens, *instead])
+
+    def _rung(self, rung: d.Rung) -> Steps[Truth]:
+        return self._varied(self.truth(rung.qualify), stage=rung.name)
+
+    @cached_property
+    def stage(self) -> Steps[str | None]:
+        """The highest stage that holds."""
+        names = [rung.name for rung in self.definition.stages]
+
+        def highest(truths: Sequence[Any]) -> str | None:
+            return next((n for n, truth in zip(reversed(names), reversed(truths), strict=True) if truth is True), None)
+
+        return combine(highest, [self._rung(rung) for rung in self.definition.stages])
+
+    @cached_property
+    def tier(self) -> Steps[str | None]:
+        """The first tier that holds."""
+        names = [rung.name for rung in self.definition.tiers]
+
+        def first(truths: Sequence[Any]) -> str | None:
+            return next((name for name, truth in zip(names, truths, strict=True) if truth is True), None)
+
+        return combine(first, [self.truth(rung.qualify) for rung in self.definition.tiers])
+
+    @cached_property
+    def level(self) -> Steps[Decimal | None]:
+        """The highest level whose share of the criteria is satisfied."""
+        parts = self._criteria_of_levels()
+
+        def highest(truths: Sequence[Any]) -> Decimal | None:
+            satisfied = sum(truth is True for truth in truths)
+            return max((level for level in self.definition.levels if satisfied >= level * len(truths)), default=None)
+
+        return combine(highest, [self.truth(part) for part in parts])
+
+    def _criteria_of_levels(self) -> tuple[d.Condition, ...]:
+        qualify = self.definition.qualify
+        return qualify.of if isinstance(qualify, d.AtLeast | d.All | d.AnyOf) else (qualify,)
+
+    def _rungs(self, moments: Sequence[Moment]) -> list[Moment]:
+        """When each stage was first reached within each episode."""
+        found: list[Moment] = []
+        begins = [moment for moment in moments if moment.step == "qualified"]
+        for begin in begins if self.definition.stages else ():
+            ends = [m.at for m in moments if m.episode == begin.episode and m.step in ENDS]
+            until = ends[0] if ends else None
+            for rung in self.definition.stages:
+                at = _first_held(self._rung(rung), begin.at, until)
+                if at is not None:
+                    found.append(Moment(begin.episode, f"stage:{rung.name}", at))
+        return found
+
+    # --- conditions ---
+
+    def value(self, subject: d.Subject) -> Steps[Any]:
+        """What a subject is worth over time."""
+        if subject not in self._values:
+            score = self.score if isinstance(subject, d.ScorePoints) else UNKNOWN
+            self._values[subject] = values(subject, self.facts, score)
+        return self._values[subject]
+
+    @cached_property
+    def score(self) -> Steps[Any]:
+        """The score over time; unknown where the definition has none."""
+        found = next((c for c in _parts(self.definition.qualify) if isinstance(c, d.Score)), None)
+        return UNKNOWN if found is None else score_values(found, self.facts, self.truth)
+
+    def truth(self, condition: d.Condition) -> Steps[Truth]:
+        """Whether a condition holds, over all of time."""
+        match condition:
+            case d.Criterion(subject=subject, test=test):
+                return self._criterion(subject, test)
+            case d.Not(of=inner):
+                return self.truth(inner).map(lambda value: None if value is None else not value)
+            case d.All(of=parts):
+                return combine(lambda truths: at_least(len(truths), truths), [self.truth(part) for part in parts])
+            case d.AnyOf(of=parts):
+                return combine(lambda truths: at_least(1, truths), [self.truth(part) for part in parts])
+            case d.AtLeast(of=parts):
+                need = condition.need
+                return combine(lambda truths: at_least(need, truths), [self.truth(part) for part in parts])
+            case d.Score(enter=enter, leave=leave):
+                return _hysteresis(self.score, enter, leave)
+            case _:
+                assert_never(condition)
+
+    def _criterion(self, subject: d.Subject, test: Comparator) -> Steps[Truth]:
+        if isinstance(subject, d.Use):
+            if subject.signal.aggregate == "since":
+                return since_truth(subject, test, self.facts)
+            if subject.signal.aggregate in ("count", "distinct") and isinstance(subject.window, d.Ever | d.Anchored):
+                return _growing_truth(subject, test, self.facts)
+        return self.value(subject).map(test.holds)
 
 
-def _first(steps: Steps[Truth], wanted: Any, from_instant: int | None) -> int | None:
-    """The first change to a wanted value, after an instant. What has always held has no beginning and is no event."""
+def at_least(need: int, truths: Sequence[Truth]) -> Truth:
+    """Kleene's "at least `need` of these": unknown only where the unknown ones could still decide."""
+    true = sum(value is True for value in truths)
+    if true >= need:
+        return True
+    unknown = sum(value is None for value in truths)
+    return None if true + unknown >= need else False
+
+
+def _growing_truth(use: d.Use, test: Comparator, facts: EntityFacts) -> Steps[Truth]:
+    """The truth about a count that only ever grows, from tallies: an instant for each number at which it turns."""
+    begins = isinstance(use.window, d.Anchored)
+    period = period_of(use.window, facts) if begins else Period()
+    if period is None:
+        return Steps(test.holds(None))
+    series = facts.series_of(use.signal)
+    changes: list[tuple[int, Truth]] = [(period.start, test.holds(0))] if begins else []
+    for number in test.turning_points():
+        at = _reached(use.signal, series, number, period, facts.instants)
+        if at is None:
+            break
+        changes.append((at, test.holds(number)))
+    return Steps.of(test.holds(None if begins else 0), changes)
+
+
+def _reached(signal: d.Signal, series: Series, number: int, period: Period, instants: Instants) -> int | None:
+    if signal.aggregate == "count":
+        return reached(series, number, period, instants)
+    arrivals = distinct_arrivals(series, period, instants)
+    return arrivals[number - 1] if len(arrivals) >= number else None
+
+
+def growing_value(use: d.Use, facts: EntityFacts, instant: int) -> int | None:
+    """What a count that only ever grows was worth at an instant; None: its window had not begun."""
+    period = period_of(use.window, facts) if isinstance(use.window, d.Anchored) else Period()
+    if period is None or period.start > instant:
+        return None
+    until = Period(period.start, min(period.end, instant + 1))
+    series = facts.series_of(use.signal)
+    if use.signal.aggregate == "distinct":
+        return len(distinct_arrivals(series, until, facts.instants))
+    return count(series, until, facts.instants)
+
+
+def _hysteresis(score: Steps[Any], enter: Decimal, leave: Decimal) -> Steps[Truth]:
+    """True from `enter` on until below `leave`."""
+    holds = score.initial is not None and score.initial >= enter
+    initial, changes = holds, []
+    for at, value in score.changes:
+        holds = value is not None and value >= (leave if holds else enter)
+        changes.append((at, holds))
+    return Steps.of(initial, changes)
+
+
+def _parts(condition: d.Condition) -> list[d.Condition]:
+    """A condition and everything within it."""
+    match condition:
+        case d.Not(of=inner):
+            return [condition, *_parts(inner)]
+        case d.All(of=parts) | d.AnyOf(of=parts) | d.AtLeast(of=parts):
+            return [condition, *(found for part in parts for found in _parts(part))]
+        case _:
+            return [condition]
+
+
+def _first_held(truth: Steps[Truth], since: int, until: int | None) -> int | None:
+    if truth.at(since) is True:
+        return since
     return next(
-        (at for at, value in steps.changes if (from_instant is None or at > from_instant) and wanted(value)), None
+        (at for at, value in truth.changes if at > since and value is True and (until is None or at < until)), None
     )

@@ -28,6 +28,11 @@ class Matcher:
         return [sorted(self.events), where]
 
 
+Aggregate = Literal["count", "distinct", "active_days", "sum", "min", "max", "first", "last", "since"]
+# Those that read a property.
+OF_PROPERTY: tuple[Aggregate, ...] = ("distinct", "sum", "min", "max", "first", "last")
+
+
 @dataclass(frozen=True)
 class Signal:
     """
@@ -37,15 +42,18 @@ class Signal:
     """
 
     scope: EntityKind
-    aggregate: Literal["count", "distinct"]
+    aggregate: Aggregate
     matcher: Matcher
-    of: str | None = None  # for distinct: dotted path of the property, or user_id
+    of: str | None = None  # dotted path of the property that the aggregate reads, or user_id
 
     @cached_property
     def id(self) -> int:
         """A signed 63-bit hash of the normal form: the same signal in two definitions is tallied once."""
         document = msgspec.json.encode([self.scope, self.aggregate, self.matcher.document(), self.of])
         return int.from_bytes(blake2b(document, digest_size=8, person=b"assay.signal").digest(), "big") >> 1
+
+
+# --- windows: for how long an event counts ---
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +70,37 @@ class Anchored:
     text: str = ""
 
 
-Window = Ever | Anchored
+@dataclass(frozen=True, slots=True)
+class Rolling:
+    """The `length` up to now, exactly; `ago` shifts it back."""
+
+    length: int
+    ago: int = 0
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarDays:
+    """Today and the `days` - 1 days before, whole days of a time zone; `ago` shifts it back by as many days."""
+
+    days: int
+    zone: str
+    ago: int = 0
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarMonth:
+    """The month of a time zone that it is now."""
+
+    zone: str
+    text: str = "this month"
+
+
+Window = Ever | Anchored | Rolling | CalendarDays | CalendarMonth
+
+
+# --- subjects: what a criterion is about ---
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +110,7 @@ class Use:
     name: str
     signal: Signal
     window: Window
+    zone: str = "UTC"  # whose days count, for active_days
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +126,58 @@ class Trait:
 
 
 @dataclass(frozen=True, slots=True)
+class NamedTrait:
+    """A trait under a signal's name."""
+
+    name: str
+    trait: Trait
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """One signal divided by another; unknown while the second is unknown or zero."""
+
+    name: str
+    above: "Subject"
+    below: "Subject"
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """How many of an account's people have `having` of the inner signal, and the right traits."""
+
+    name: str
+    inner: Use  # in the account's scope; folded for each person apart
+    having: Comparator
+    where: tuple[tuple[Trait, Comparator], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """How often `then` came at most `apart` after a `first`."""
+
+    name: str
+    first: Signal  # a count
+    then: Signal  # a count
+    apart: int
+    window: Window
+
+
+@dataclass(frozen=True, slots=True)
+class ScorePoints:
+    """The definition's score."""
+
+    name: str = "score"
+
+
+Subject = Use | Trait | NamedTrait | Ratio | Members | Sequence | ScorePoints
+
+
+@dataclass(frozen=True, slots=True)
 class Criterion:
     """One test of one signal or trait."""
 
-    subject: Use | Trait
+    subject: Subject
     test: Comparator
 
     @property
@@ -131,7 +218,27 @@ class AtLeast:
         return int(exact.to_integral_value(rounding="ROUND_CEILING"))
 
 
-Condition = Criterion | All | AnyOf | Not | AtLeast
+@dataclass(frozen=True, slots=True)
+class Points:
+    """One item of a score: once while `when` holds, or for each of what `each` counts."""
+
+    points: Decimal
+    when: "Condition | None" = None
+    each: Use | Sequence | None = None
+    cap: Decimal | None = None  # the most, or for negative points the least, that `each` can give
+    half_life: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """True from the instant the score reaches `enter` until it falls below `leave`."""
+
+    items: tuple[Points, ...]
+    enter: Decimal
+    leave: Decimal
+
+
+Condition = Criterion | All | AnyOf | Not | AtLeast | Score
 
 
 def criteria(condition: Condition) -> Iterator[Criterion]:
@@ -144,6 +251,89 @@ def criteria(condition: Condition) -> Iterator[Criterion]:
         case All(of=parts) | AnyOf(of=parts) | AtLeast(of=parts):
             for part in parts:
                 yield from criteria(part)
+        case Score(items=items):
+            for item in items:
+                if item.when is not None:
+                    yield from criteria(item.when)
+
+
+def subjects(condition: Condition) -> Iterator[Subject]:
+    """Everything that a condition reads."""
+    for criterion in criteria(condition):
+        yield criterion.subject
+    if isinstance(condition, Score):
+        for item in condition.items:
+            if item.each is not None:
+                yield item.each
+
+
+def signals_of(subject: Subject) -> Iterator[Signal]:
+    """The signals that a subject is computed from, anchors included."""
+    match subject:
+        case Use(signal=signal, window=window):
+            yield signal
+            if isinstance(window, Anchored):
+                yield window.anchor
+        case Ratio(above=above, below=below):
+            yield from signals_of(above)
+            yield from signals_of(below)
+        case Members(inner=inner):
+            yield from signals_of(inner)
+        case Sequence(first=first, then=then, window=window):
+            yield from (first, then)
+            if isinstance(window, Anchored):
+                yield window.anchor
+
+
+def traits_of(subject: Subject) -> Iterator[Trait]:
+    """The traits that a subject reads of the entity itself, or of its members."""
+    match subject:
+        case Trait():
+            yield subject
+        case NamedTrait(trait=trait):
+            yield trait
+        case Ratio(above=above, below=below):
+            yield from traits_of(above)
+            yield from traits_of(below)
+        case Members(where=where):
+            yield from (trait for trait, _ in where)
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """Another way to qualify, for those of whom `when` holds."""
+
+    name: str
+    when: Condition
+    qualify: Condition
+    stage: str | None = None  # the rung that it stands in for; None: the whole
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """A named stage of a ladder, or a tier."""
+
+    name: str
+    qualify: Condition
+
+
+@dataclass(frozen=True, slots=True)
+class Requalify:
+    """When it may begin again: so long after the end, and only beyond so much of the last high-water mark."""
+
+    after: int
+    beyond: tuple[tuple[Subject, Decimal], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Lifecycle:
+    """How a qualification begins, ends and begins again. Durations are microseconds."""
+
+    hold: int = 0
+    exit: Condition | None = None  # None: when `qualify` no longer holds
+    expire: int | None = None
+    convert: Signal | None = None  # a count; its first event after the beginning ends it well
+    requalify: Requalify | None = None  # None: never again
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,35 +350,47 @@ class Definition:
     eligible: Condition | None = None
     fit: Condition | None = None
     exclude: tuple["Exclusion", ...] = ()  # the project's default lists included
-    uses: tuple[Use, ...] = ()  # every named signal, used in a condition or not
+    uses: tuple[Subject, ...] = ()  # every named signal, used in a condition or not
+    tiers: tuple[Rung, ...] = ()  # the first that holds is the tier
+    levels: tuple[Decimal, ...] = ()  # shares, ascending
+    stages: tuple[Rung, ...] = ()  # the last that holds is the stage
+    variants: tuple[Variant, ...] = ()  # the first whose `when` holds replaces what it names
+    lifecycle: Lifecycle = Lifecycle()
     document: Mapping[str, Any] = field(default_factory=dict)  # the whole file, for what this version carries along
     hash: str = ""  # of the normal form
     file: str = ""
 
     @cached_property
+    def conditions(self) -> tuple[Condition, ...]:
+        """Every condition of the file."""
+        found = [self.qualify, self.eligible, self.fit, self.lifecycle.exit]
+        found += [condition for variant in self.variants for condition in (variant.when, variant.qualify)]
+        found += [rung.qualify for rung in (*self.tiers, *self.stages)]
+        return tuple(condition for condition in found if condition is not None)
+
+    @cached_property
+    def subjects(self) -> tuple[Subject, ...]:
+        """Everything that the definition reads, each once."""
+        requalify = self.lifecycle.requalify
+        found = [
+            *self.uses,
+            *(subject for condition in self.conditions for subject in subjects(condition)),
+            *(subject for subject, _ in (requalify.beyond if requalify else ())),
+        ]
+        return tuple(dict.fromkeys(found))
+
+    @cached_property
     def signals(self) -> tuple[Signal, ...]:
         """Every signal to tally for this definition, anchors included, each once."""
-        found: dict[int, Signal] = {}
-        for use in self.uses:
-            found[use.signal.id] = use.signal
-            if isinstance(use.window, Anchored):
-                found[use.window.anchor.id] = use.window.anchor
+        found = {signal.id: signal for subject in self.subjects for signal in signals_of(subject)}
+        if self.lifecycle.convert is not None:
+            found[self.lifecycle.convert.id] = self.lifecycle.convert
         return tuple(found.values())
 
     @cached_property
-    def conditions(self) -> tuple[Condition, ...]:
-        """All conditions that decide: qualify, eligible, fit."""
-        return tuple(c for c in (self.qualify, self.eligible, self.fit) if c is not None)
-
-    @cached_property
     def traits(self) -> frozenset[Trait]:
-        """The traits that the conditions read."""
-        return frozenset(
-            criterion.subject
-            for condition in self.conditions
-            for criterion in criteria(condition)
-            if isinstance(criterion.subject, Trait)
-        )
+        """The traits that the definition reads."""
+        return frozenset(trait for subject in self.subjects for trait in traits_of(subject))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,128 @@
+"""
+Episodes: when a qualification begins, how it ends, and when it may begin again.
+
+A walk along truths over time. Nothing here knows what the truths are about.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from assay.contract.times import INSTANT_MIN
+from assay_collector.pql.comparators import Truth, as_number
+from assay_collector.pql.presence import FOREVER
+from assay_collector.pql.steps import Steps, combine
+
+# At one instant the better end wins.
+ENDS = ("converted", "exited", "expired")
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One step of an episode."""
+
+    episode: int
+    step: str  # qualified | exited | expired | converted
+    at: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Course:
+    """What decides the course of an entity, over all of time. Durations are microseconds."""
+
+    may_begin: Steps[Truth]
+    must_end: Steps[Truth]
+    converted_at: Sequence[int] = ()  # ascending
+    hold: int = 0
+    expire: int | None = None
+    requalify_after: int | None = None  # None: never
+    # How much the next episode must surpass the last: values over time, and the factor on the last one's peak.
+    beyond: tuple[tuple[Steps[Any], Decimal], ...] = ()
+
+
+def walk(course: Course) -> list[Moment]:
+    """
+    Every step of every episode, in order of time; those still to come, if nothing else happens, included.
+
+    An episode begins once `may_begin` has held for `hold` without a break; what has always held has no beginning. It
+    ends at the first of: a conversion, `must_end`, and `expire`. The next begins `requalify_after` the end at the
+    earliest.
+    """
+    moments: list[Moment] = []
+    episode, earliest = 1, INSTANT_MIN
+    gate = course.may_begin
+    while True:
+        begin = _begin(gate, course.hold, earliest)
+        if begin is None:
+            return moments
+        moments.append(Moment(episode, "qualified", begin))
+        end = _end(course, begin)
+        if end is None:
+            return moments
+        moments.append(Moment(episode, end[1], end[0]))
+        if course.requalify_after is None:
+            return moments
+        episode += 1
+        earliest = end[0] + max(course.requalify_after, 1)
+        gate = _surpassing(course, begin, end[0])
+
+
+def spells_of(truth: Steps[Truth]) -> list[tuple[int, int]]:
+    """When a truth holds: from, inclusive, until, exclusive. What has always held is left out until it breaks."""
+    spells: list[tuple[int, int]] = []
+    start: int | None = None
+    for at, value in truth.changes:
+        if value is True and start is None:
+            start = at
+        elif value is not True and start is not None:
+            spells.append((start, at))
+            start = None
+    if start is not None:
+        spells.append((start, FOREVER))
+    return spells
+
+
+def _begin(gate: Steps[Truth], hold: int, earliest: int) -> int | None:
+    for start, until in spells_of(gate):
+        at = max(start + hold, earliest)
+        if at < until:
+            return at
+    return None
+
+
+def _end(course: Course, begin: int) -> tuple[int, str] | None:
+    converted = next((at for at in course.converted_at if at >= begin), None)
+    exited = _first_true_after(course.must_end, begin)
+    expired = None if course.expire is None else begin + course.expire
+    ends = [(at, step) for at, step in zip((converted, exited, expired), ENDS, strict=True) if at is not None]
+    return min(ends, key=lambda end: (end[0], ENDS.index(end[1])), default=None)
+
+
+def _first_true_after(truth: Steps[Truth], instant: int) -> int | None:
+    """When it next becomes true. Whoever qualified in spite of it is not sent away by it at once."""
+    return next((at for at, value in truth.changes if at > instant and value is True), None)
+
+
+def _surpassing(course: Course, begin: int, end: int) -> Steps[Truth]:
+    """What may begin the next episode: the same, and every mark of the last one surpassed."""
+    tests = [
+        values.map(_at_least(factor * peak))
+        for values, factor in course.beyond
+        if (peak := _peak(values, begin, end)) is not None
+    ]
+    return combine(lambda truths: all(truth is True for truth in truths), [course.may_begin, *tests])
+
+
+def _at_least(mark: Decimal) -> Callable[[object], bool]:
+    def surpasses(value: object) -> bool:
+        number = as_number(value)
+        return number is not None and number >= mark
+
+    return surpasses
+
+
+def _peak(values: Steps[Any], begin: int, end: int) -> Decimal | None:
+    met = [values.at(begin), *(value for at, value in values.changes if begin < at < end)]
+    numbers = [number for value in met if (number := as_number(value)) is not None]
+    return max(numbers, default=None)

@@ -1,0 +1,84 @@
+"""
+Presence: a window says, of an event, from when until when it counts.
+
+An event at `at` counts `ever` from `at` on, within `48h` from `at` until 48 hours later, within `7 days` until midnight
+after the sixth day following. Counting within any window is then the same sweep over beginnings and ends.
+"""
+
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from typing import assert_never
+from zoneinfo import ZoneInfo
+
+from assay.contract.times import INSTANT_MAX, MICROSECOND
+from assay_collector.pql.definition import Anchored, CalendarDays, CalendarMonth, Ever, Rolling, Window
+from assay_collector.pql.tallies import Period
+
+Presence = tuple[int, int]  # from, inclusive, until, exclusive
+FOREVER = INSTANT_MAX + 1
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def presence(window: Window, at: int, anchored: Period | None) -> Presence | None:
+    """
+    From when until when an event counts in a window; None: never.
+
+    Args:
+        anchored: The period of an anchored window; None for other windows, or when it has not begun.
+    """
+    match window:
+        case Ever():
+            return at, FOREVER
+        case Anchored():
+            return (at, FOREVER) if anchored is not None and at in anchored else None
+        case Rolling(length=length, ago=ago):
+            return min(at + ago, FOREVER), min(at + ago + length, FOREVER)
+        case CalendarDays(days=days, zone=zone, ago=ago):
+            begins = start_of_day(at, zone, ago) if ago else at
+            return begins, start_of_day(at, zone, ago + days)
+        case CalendarMonth(zone=zone):
+            return at, start_of_next_month(at, zone)
+        case _:
+            assert_never(window)
+
+
+def local_day(at: int, zone: str) -> date:
+    """The calendar day of an instant in a time zone."""
+    moment = _EPOCH + timedelta(microseconds=at)
+    try:
+        return moment.astimezone(_zone(zone)).date()
+    except OverflowError:
+        return moment.date()  # at the very edges of the calendar, where a zone would lead out of it
+
+
+def start_of_day(at: int, zone: str, later: int) -> int:
+    """When the day begins that comes `later` days after the day of an instant."""
+    return _start(local_day(at, zone).toordinal() + later, zone)
+
+
+def start_of_next_month(at: int, zone: str) -> int:
+    """When the month after the month of an instant begins."""
+    day = local_day(at, zone)
+    months = day.year * 12 + day.month
+    if months // 12 > date.max.year:
+        return FOREVER
+    return _start(date(months // 12, months % 12 + 1, 1).toordinal(), zone)
+
+
+@lru_cache(maxsize=50_000)
+def _start(ordinal: int, zone: str) -> int:
+    if ordinal > date.max.toordinal():
+        return FOREVER
+    day = date.fromordinal(ordinal)
+    # Where midnight is skipped, the offset before the change makes this the instant of the change; where it comes
+    # twice, this is the first: so days are always next to each other, whatever the clocks do.
+    moment = datetime(day.year, day.month, day.day, tzinfo=_zone(zone))
+    offset = moment.utcoffset() or timedelta(0)
+    naive = moment.replace(tzinfo=UTC)
+    return (naive - _EPOCH - offset) // timedelta(microseconds=MICROSECOND)
+
+
+@lru_cache(maxsize=1_000)
+def _zone(name: str) -> ZoneInfo:
+    return ZoneInfo(name)

@@ -1,0 +1,265 @@
+"""
+Values over time: what a subject (a signal, a trait, a ratio, members, a sequence, the score) is worth at every instant.
+
+One way for all windows and aggregates: the matching events, the presence that the window gives each, and a sweep over
+those. For counts in windows that only ever grow there is a second, quicker way to the same truth, from tallies alone;
+``decision`` takes it where it can, and tests hold the two against each other.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal, localcontext
+from functools import lru_cache
+from typing import Any, assert_never
+
+from assay.contract.times import DAY, HOUR
+from assay_collector.pql import definition as d
+from assay_collector.pql.comparators import Comparator, Truth, as_number
+from assay_collector.pql.presence import FOREVER, Presence, local_day, presence
+from assay_collector.pql.steps import Steps, combine
+from assay_collector.pql.sweeps import (
+    MILLIONTH,
+    Occurrence,
+    counted,
+    distinct,
+    extreme,
+    millionths,
+    summed,
+    weighted,
+)
+from assay_collector.pql.tallies import Instants, Period, Series
+
+UNKNOWN: Steps[Any] = Steps(None)
+# Decayed points are computed to so many digits before they are rounded to millionths.
+_DIGITS = 40
+
+
+@dataclass(frozen=True, kw_only=True)
+class EntityFacts:
+    """Everything known of one person or account that may be used."""
+
+    kind: d.EntityKind
+    series: Mapping[int, Series] = field(default_factory=dict)  # by signal id
+    traits: Mapping[d.Trait, Steps[Any]] = field(default_factory=dict)
+    excluded_by: str | None = None  # the name of the list
+    instants: Instants
+    # The matching events of a signal, in any order; every one that may be used.
+    occurrences: Callable[[int], Sequence[Occurrence]] = lambda _: ()
+    # For accounts: the traits of its people.
+    traits_of_member: Callable[[bytes], Mapping[d.Trait, Steps[Any]]] = lambda _: {}
+
+    def series_of(self, signal: d.Signal) -> Series:
+        """The folded tallies of a signal."""
+        return self.series.get(signal.id) or Series(signal.id)
+
+
+def period_of(window: d.Window, facts: EntityFacts) -> Period | None:
+    """The period of an anchored window; None: it has not begun, or the window is of another kind."""
+    if not isinstance(window, d.Anchored):
+        return None
+    start = facts.series_of(window.anchor).first_at
+    return None if start is None else Period(start, start + window.length)
+
+
+def values(subject: d.Subject, facts: EntityFacts, score: Steps[Any] = UNKNOWN) -> Steps[Any]:
+    """
+    What a subject is worth over time; None where it is unknown.
+
+    Args:
+        score: The definition's score, for conditions that ask for it.
+    """
+    match subject:
+        case d.Trait():
+            return facts.traits.get(subject, UNKNOWN)
+        case d.NamedTrait(trait=trait):
+            return facts.traits.get(trait, UNKNOWN)
+        case d.Use():
+            return _known_from(subject.window, facts, _fold(subject, facts.occurrences(subject.signal.id), facts))
+        case d.Sequence():
+            return _known_from(subject.window, facts, counted(_sequences(subject, facts)))
+        case d.Ratio(above=above, below=below):
+            return combine(_divide, [values(above, facts), values(below, facts)])
+        case d.Members():
+            return _members(subject, facts)
+        case d.ScorePoints():
+            return score
+        case _:
+            assert_never(subject)
+
+
+def since_truth(use: d.Use, test: Comparator, facts: EntityFacts) -> Steps[Truth]:
+    """Whether a test holds of the time since the last event. Before the first there is nothing to measure from."""
+    instants = sorted(found.at for found in facts.occurrences(use.signal.id))
+    changes: list[tuple[int, Truth]] = []
+    for at, following in zip(instants, [*instants[1:], FOREVER], strict=True):
+        changes.append((at, test.holds(0)))
+        changes += [
+            (at + elapsed, test.holds(elapsed)) for elapsed in test.turning_points() if at + elapsed < following
+        ]
+    return Steps.of(test.holds(None), changes)
+
+
+# --- signals -------------------------------------------------------------------------------------------------------
+
+
+def _fold(use: d.Use, occurrences: Iterable[Occurrence], facts: EntityFacts) -> Steps[Any]:
+    present = list(_present(use.window, occurrences, facts))
+    match use.signal.aggregate:
+        case "count":
+            return counted(present)
+        case "distinct":
+            return distinct((found.value, spell) for found, spell in present)
+        case "active_days":
+            return distinct((local_day(found.at, use.zone), spell) for found, spell in present)
+        case "sum":
+            return summed(present)
+        case "min" | "max" | "first" | "last":
+            return extreme(present, use.signal.aggregate)
+        case "since":
+            return extreme(present, "last")
+        case _:
+            assert_never(use.signal.aggregate)
+
+
+def _present(
+    window: d.Window, occurrences: Iterable[Occurrence], facts: EntityFacts
+) -> Iterable[tuple[Occurrence, Presence]]:
+    period = period_of(window, facts)
+    for found in occurrences:
+        spell = presence(window, found.at, period)
+        if spell is not None:
+            yield found, spell
+
+
+def _known_from(window: d.Window, facts: EntityFacts, steps: Steps[Any]) -> Steps[Any]:
+    """An anchored window is unknown until it begins."""
+    if not isinstance(window, d.Anchored):
+        return steps
+    period = period_of(window, facts)
+    if period is None:
+        return UNKNOWN
+    return Steps.of(None, [(period.start, steps.at(period.start)), *steps.changes])
+
+
+def _sequences(sequence: d.Sequence, facts: EntityFacts) -> Iterable[tuple[Occurrence, Presence]]:
+    """Each second step that a first one preceded closely enough; it counts from its own instant."""
+    firsts = sorted(found.at for found in facts.occurrences(sequence.first.id))
+    completed = [
+        found
+        for found in facts.occurrences(sequence.then.id)
+        if _any_between(firsts, found.at - sequence.apart, found.at)
+    ]
+    return _present(sequence.window, completed, facts)
+
+
+def _any_between(ascending: Sequence[int], low: int, high: int) -> bool:
+    index = bisect_left(ascending, low)
+    return index < len(ascending) and ascending[index] <= high
+
+
+def _members(members: d.Members, facts: EntityFacts) -> Steps[int]:
+    by_person: dict[bytes, list[Occurrence]] = {}
+    for found in facts.occurrences(members.inner.signal.id):
+        by_person.setdefault(found.person, []).append(found)
+    counts = []
+    for person, found in sorted(by_person.items()):
+        has = _known_from(members.inner.window, facts, _fold(members.inner, found, facts)).map(members.having.holds)
+        if members.where:
+            traits = facts.traits_of_member(person)
+            tests = [traits.get(trait, UNKNOWN).map(test.holds) for trait, test in members.where]
+            has = combine(lambda truths: all(truth is True for truth in truths), [has, *tests])
+        counts.append(has.map(lambda truth: int(truth is True)))
+    return combine(sum, counts) if counts else Steps(0)
+
+
+def _divide(pair: Sequence[Any]) -> Decimal | None:
+    above, below = as_number(pair[0]), as_number(pair[1])
+    return None if above is None or not below else above / below
+
+
+# --- score ---------------------------------------------------------------------------------------------------------
+
+
+def score_values(score: d.Score, facts: EntityFacts, truth: Callable[[d.Condition], Steps[Truth]]) -> Steps[Decimal]:
+    """
+    The score over time.
+
+    Args:
+        truth: The truth of the items' conditions.
+    """
+    parts = [_points(item, facts, truth) for item in score.items]
+    return combine(sum, parts).map(lambda amount: Decimal(amount) * MILLIONTH) if parts else Steps(Decimal(0))
+
+
+def _points(item: d.Points, facts: EntityFacts, truth: Callable[[d.Condition], Steps[Truth]]) -> Steps[int]:
+    """An item's points in millionths."""
+    points = millionths(item.points) or 0
+    if item.when is not None:
+        return truth(item.when).map(lambda holds: points if holds is True else 0)
+    assert item.each is not None
+    given = weighted(change for spell in _spells(item.each, facts) for change in _decay(spell, item))
+    if item.cap is None:
+        return given
+    cap = millionths(item.cap) or 0
+    return given.map(lambda amount: min(amount, cap) if points >= 0 else max(amount, cap))
+
+
+def _spells(each: d.Use | d.Sequence, facts: EntityFacts) -> Iterable[Presence]:
+    if isinstance(each, d.Sequence):
+        return [spell for _, spell in _sequences(each, facts)]
+    present = list(_present(each.window, facts.occurrences(each.signal.id), facts))
+    if each.signal.aggregate == "count":
+        return [spell for _, spell in present]
+    # Each value gives points once, for as long as it is present at all.
+    steps = _fold(each, [found for found, _ in present], facts)
+    return _as_spells(steps)
+
+
+def _as_spells(steps: Steps[int]) -> list[Presence]:
+    """A count over time as so many presences: each rise begins one, each fall ends the oldest."""
+    open_since: list[int] = []
+    spells: list[Presence] = []
+    before = steps.initial
+    for at, value in steps.changes:
+        open_since += [at] * (value - before)
+        for _ in range(before - value):
+            spells.append((open_since.pop(0), at))
+        before = value
+    return spells + [(start, FOREVER) for start in open_since]
+
+
+def _decay(spell: Presence, item: d.Points) -> Iterable[tuple[int, int]]:
+    """What one event adds and takes away over time."""
+    start, end = spell
+    if item.half_life is None:
+        return ((start, millionths(item.points) or 0), (end, -(millionths(item.points) or 0)))
+    unit = decay_unit(item.half_life)
+    changes: list[tuple[int, int]] = []
+    before = 0
+    for age, amount in enumerate(_decayed(item.points, item.half_life)):
+        at = start + age * unit
+        if at >= end:
+            break
+        changes.append((at, amount - before))
+        before = amount
+    return (*changes, (end, -before))
+
+
+def decay_unit(half_life: int) -> int:
+    """In which steps points decay: by the day, or by the hour where a half-life is below two days."""
+    return DAY if half_life >= 2 * DAY else HOUR
+
+
+@lru_cache(maxsize=1_000)
+def _decayed(points: Decimal, half_life: int) -> tuple[int, ...]:
+    """The points in millionths at age 0, 1, 2 ... units, until nothing is left."""
+    amounts: list[int] = []
+    with localcontext() as context:
+        context.prec = _DIGITS
+        factor = Decimal(2) ** (-Decimal(decay_unit(half_life)) / Decimal(half_life))
+        rest = points
+        while (amount := millionths(rest) or 0) != 0:
+            amounts.append(amount)
+            rest *= factor
+    return (*amounts, 0)

@@ -37,8 +37,8 @@ def decide(definition: d.Definition, facts: EntityFacts, as_of: int) -> Verdict:
     """
     The episodes of an entity under a definition.
 
-    It qualifies once `qualify` and `eligible` have held for `hold`; `eligible` is asked only then. See ``lifecycle`` for
-    how episodes end and begin again.
+    It qualifies once `qualify` and `eligible` have held for `hold`; `eligible` is asked only then. See
+    ``lifecycle`` for how episodes end and begin again.
     """
     if facts.excluded_by is not None:
         return Verdict((), None)

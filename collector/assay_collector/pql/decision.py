@@ -113,7 +113,7 @@ def at_least(need: int, values: Sequence[Truth]) -> Truth:
 def _signal_truth(use: Use, test: Comparator, facts: EntityFacts) -> Steps[Truth]:
     period = period_of(use, facts)
     if period is None:
-        return UNKNOWN
+        return Steps(test.holds(None))
     series = facts.series_of(use.signal)
     changes: list[tuple[int, Truth]] = []
     begins = isinstance(use.window, Anchored)
@@ -124,7 +124,7 @@ def _signal_truth(use: Use, test: Comparator, facts: EntityFacts) -> Steps[Truth
         if at is None:
             break
         changes.append((at, test.holds(number)))
-    return Steps.of(None if begins else test.holds(0), changes)
+    return Steps.of(test.holds(None if begins else 0), changes)
 
 
 def _reached(signal: Signal, series: Series, number: int, period: Period, instants: Instants) -> int | None:

@@ -1,6 +1,18 @@
 """What all tests share."""
 
+import os
+
 import pytest
+from hypothesis import settings
+
+# How many times more examples than usual a long run takes.
+SOAK = int(os.environ.get("ASSAY_SOAK", "1"))
+EXAMPLES = 200
+
+# Shared machines are slow at times, so no example has a deadline.
+settings.register_profile("default", max_examples=EXAMPLES, deadline=None)
+settings.register_profile("soak", max_examples=EXAMPLES * SOAK, deadline=None)
+settings.load_profile("soak" if SOAK > 1 else "default")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

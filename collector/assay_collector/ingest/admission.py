@@ -105,7 +105,9 @@ class Admitter:
             consent=snapshot,
             consents=consents,
             marks=marks,
-            touches=_touches(marks, leaf, account, changed=changed),
+            touches=_touches(
+                marks, leaf, account, changed=changed, is_of_account=bool(traits) and event.type == "group"
+            ),
         )
 
     def _identifiers(self, event: Event, namespace: str) -> tuple[list[Identifier], bytes | None, bytes | None]:
@@ -192,9 +194,19 @@ def _traits(event: Event, leaf: bytes, account: bytes | None, own_id: bytes) -> 
 
 
 def _touches(
-    marks: tuple[Mark, ...], leaf: bytes, account: bytes | None, *, changed: tuple[Cause, ...]
+    marks: tuple[Mark, ...],
+    leaf: bytes,
+    account: bytes | None,
+    *,
+    changed: tuple[Cause, ...],
+    is_of_account: bool,
 ) -> tuple[Touch, ...]:
-    """Who has to be decided again, and why. The account a person turns out to belong to follows from the person."""
+    """
+    Who has to be decided again, and why. The account a person turns out to belong to follows from the person.
+
+    Args:
+        is_of_account: What changed are traits of the account.
+    """
     found: list[Touch] = []
     if any(mark.entity == leaf for mark in marks):
         found.append(Touch("user", leaf, "event" if account is not None else "adoption"))
@@ -204,4 +216,6 @@ def _touches(
         found.append(Touch("user", leaf, cause))
         if account is not None:
             found.append(Touch("account", account, cause))
+    if account is not None and is_of_account:
+        found.append(Touch("account", account, "account"))
     return tuple(found)

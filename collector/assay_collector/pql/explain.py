@@ -5,7 +5,8 @@ The result is plain JSON. It is written into the ledger as evidence and served b
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, assert_never
 
@@ -57,16 +58,15 @@ def missing(definition: Definition, facts: EntityFacts, instant: int) -> Json:
         ``reachable``: whether steps can still do it; ``blockedOn``: unknown traits that stand in the way.
     """
     conditions = [definition.qualify, *([] if definition.eligible is None else [definition.eligible])]
-    paths = [_cheapest(condition, facts, instant) for condition in conditions]
-    path = _Path(sum(p.cost for p in paths), tuple(step for p in paths for step in p.steps))
+    path = _together(_cheapest(condition, facts, instant, True) for condition in conditions)
     unknown = {
         criterion.name
         for condition in conditions
         for criterion in criteria(condition)
         if isinstance(criterion.subject, Trait) and _truth_at(criterion, facts, instant) is None
     }
-    reachable = math.isfinite(path.cost) and facts.excluded_by is None
-    shown: Json = {"reachable": reachable, "steps": list(path.steps) if reachable else []}
+    reachable = path.possible and facts.excluded_by is None
+    shown: Json = {"reachable": reachable, "steps": list(path.steps.values()) if reachable else []}
     if unknown:
         shown["blockedOn"] = sorted(unknown)
     if facts.excluded_by is not None:
@@ -133,64 +133,101 @@ def _truth_at(condition: Condition, facts: EntityFacts, instant: int) -> Truth:
 
 @dataclass(frozen=True, slots=True)
 class _Path:
-    """Steps to make a condition hold, and how many events or traits they take; infinite: it cannot be done."""
+    """
+    Steps to make a condition hold, by what they add to, and whether they can do it at all.
 
-    cost: float
-    steps: tuple[Json, ...] = ()
+    One event serves every criterion on the same signal, and an anchor counts in the window it opens: so of two steps
+    that add to the same the larger does for both.
+    """
+
+    steps: Mapping[Hashable, Json] = field(default_factory=dict)
+    possible: bool = True
+
+    @property
+    def cost(self) -> float:
+        """How many events and traits it takes; infinite: it cannot be done."""
+        return sum(step.get("events", 1) for step in self.steps.values()) if self.possible else math.inf
 
 
-_DONE = _Path(0)
-_NEVER = _Path(math.inf)
+_DONE = _Path()
+_NEVER = _Path(possible=False)
 
 
-def _cheapest(condition: Condition, facts: EntityFacts, instant: int) -> _Path:
-    if _truth_at(condition, facts, instant) is True:
+def _cheapest(condition: Condition, facts: EntityFacts, instant: int, wanted: bool) -> _Path:
+    """The fewest steps after which the condition is true, or false, as wanted."""
+    if _truth_at(condition, facts, instant) is wanted:
         return _DONE
     match condition:
         case Criterion(subject=subject, test=test):
             if isinstance(subject, Trait):
-                return _Path(1, ({"trait": subject.name, "must be": str(test)},))
-            return _more_events(subject, test, facts, instant)
-        case Not():
-            return _NEVER  # an event that happened cannot be made not to have happened
+                must_be = str(test) if wanted else f"not ({test})"
+                return _Path({(subject, must_be): {"trait": subject.name, "must be": must_be}})
+            return _more_events(subject, test, facts, instant, wanted)
+        case Not(of=inner):
+            return _cheapest(inner, facts, instant, not wanted)
         case All(of=parts):
-            return _sum(sorted((_cheapest(part, facts, instant) for part in parts), key=_cost))
+            return _cheapest_of(parts, len(parts) if wanted else 1, facts, instant, wanted)
         case AnyOf(of=parts):
-            return min((_cheapest(part, facts, instant) for part in parts), key=_cost, default=_NEVER)
+            return _cheapest_of(parts, 1 if wanted else len(parts), facts, instant, wanted)
         case AtLeast(of=parts):
-            paths = sorted((_cheapest(part, facts, instant) for part in parts), key=_cost)
-            return _sum(paths[: condition.need])
+            need = condition.need if wanted else len(parts) - condition.need + 1
+            return _cheapest_of(parts, need, facts, instant, wanted)
         case _:
             assert_never(condition)
 
 
-def _more_events(use: Use, test: Comparator, facts: EntityFacts, instant: int) -> _Path:
+def _cheapest_of(parts: Sequence[Condition], need: int, facts: EntityFacts, instant: int, wanted: bool) -> _Path:
+    """As many of the parts as are needed, the cheapest first, in the order of the file."""
+    paths = [_cheapest(part, facts, instant, wanted) for part in parts]
+    if need > len(paths):
+        return _NEVER
+    chosen = sorted(range(len(paths)), key=lambda index: paths[index].cost)[:need]
+    return _together([paths[index] for index in sorted(chosen)])
+
+
+def _together(paths: Iterable[_Path]) -> _Path:
+    steps: dict[Hashable, Json] = {}
+    possible = True
+    for path in paths:
+        possible = possible and path.possible
+        for key, step in path.steps.items():
+            known = steps.get(key)
+            if known is None or known.get("events", 1) < step.get("events", 1):
+                steps[key] = step
+    return _Path(steps, possible)
+
+
+def _more_events(use: Use, test: Comparator, facts: EntityFacts, instant: int, wanted: bool) -> _Path:
+    steps: dict[Hashable, Json] = {}
+    until, value = None, value_at(use, facts, instant) or 0
     if isinstance(use.window, Anchored):
-        period = period_of(use, facts)
+        anchor, period = use.window.anchor, period_of(use, facts)
         if period is None:
-            anchor = {"events": 1, "event": _named(use.window.anchor.matcher)}
-            needed = _needed(test, 0)
-            return _NEVER if needed is None else _Path(1 + needed, (anchor, *_events(use, needed, None)))
-        if instant >= period.end:
+            steps[anchor.id] = {"events": 1, "event": _named(anchor.matcher)}
+            value = int(use.signal.id == anchor.id)
+        elif instant >= period.end:
             return _NEVER
-        until = period.end
-    else:
-        until = None
-    value = value_at(use, facts, instant)
-    needed = _needed(test, value or 0)
-    return _NEVER if needed is None else _Path(needed, _events(use, needed, until))
+        else:
+            until = period.end
+    needed = _needed(test, value, wanted)
+    if needed is None:
+        return _NEVER
+    if needed:
+        # What an anchor of its own signal counted already is asked for with the rest.
+        total = needed + (value if use.signal.id in steps else 0)
+        steps[use.signal.id] = _events(use, total, until)
+    return _Path(steps)
 
 
-def _needed(test: Comparator, value: int) -> int | None:
-    """How many more make the test hold; None: no number does."""
-    if test.holds(value):
+def _needed(test: Comparator, value: int, wanted: bool) -> int | None:
+    """How many more make the test true, or false, as wanted; None: no number does."""
+    if test.holds(value) is wanted:
         return 0
-    return next((number - value for number in test.turning_points() if number > value and test.holds(number)), None)
+    points = (number for number in test.turning_points() if number > value)
+    return next((number - value for number in points if test.holds(number) is wanted), None)
 
 
-def _events(use: Use, needed: int, until: int | None) -> tuple[Json, ...]:
-    if not needed:
-        return ()
+def _events(use: Use, needed: int, until: int | None) -> Json:
     step: Json = {"signal": use.name, "events": needed, "event": _named(use.signal.matcher)}
     if use.signal.of is not None:
         step["distinct"] = use.signal.of
@@ -198,19 +235,11 @@ def _events(use: Use, needed: int, until: int | None) -> tuple[Json, ...]:
         step["where"] = {path: str(test) for path, test in use.signal.matcher.where}
     if until is not None:
         step["before"] = format_instant(until)
-    return (step,)
+    return step
 
 
 def _named(matcher: Matcher) -> str:
     return " or ".join(matcher.events) or "any event"
-
-
-def _sum(paths: list[_Path]) -> _Path:
-    return _Path(sum(path.cost for path in paths), tuple(step for path in paths for step in path.steps))
-
-
-def _cost(path: _Path) -> float:
-    return path.cost
 
 
 # --- words ------------------------------------------------------------------------------------------------------------

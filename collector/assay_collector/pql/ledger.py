@@ -29,8 +29,16 @@ class Transition(msgspec.Struct, frozen=True, gc=False):
 
 
 Key = tuple[int, str]  # episode, step
-# The causes that speak for themselves, the strongest first.
-_CAUSES = ("definition", "erasure", "consent", "identity", "trait", "timer")
+# The causes that speak for themselves, the strongest first, and their names in the ledger.
+_CAUSES = {
+    "definition": "definition",
+    "erasure": "erasure",
+    "consent": "consent",
+    "identity": "identity",
+    "trait": "trait",
+    "account": "trait",
+    "timer": "timer",
+}
 
 
 def speaking(rows: Iterable[Transition]) -> dict[Key, Transition]:
@@ -122,7 +130,7 @@ def _retraction(row: Transition, definition: Definition, cause: str, now: int) -
 
 
 def _cause(causes: frozenset[str], effective_at: int, now: int) -> str:
-    for cause in _CAUSES:
+    for cause, name in _CAUSES.items():
         if cause in causes:
-            return cause
+            return name
     return "late" if now - effective_at > LATE_AFTER else "event"

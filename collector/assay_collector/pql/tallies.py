@@ -108,8 +108,8 @@ def _count_of_span(signal: int, span: Span, period: Period, instants: Instants) 
         return 0
     if period.covers(span):
         return span.n
-    if span.n == 2:  # both instants are known, and just one lies within
-        return 1
+    if span.n == 2:  # both instants are known
+        return (span.first_at in period) + (span.last_at in period)
     return sum(at in period for at, _ in instants(signal, span.hour))
 
 

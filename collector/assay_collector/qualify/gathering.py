@@ -88,7 +88,8 @@ class Gatherer:
         said = _consents(facts, leaves)
         may_use = not said or not _denies(said, _users(facts, leaves))
         rows = self._rows(facts, leaves if may_use else (), "user")
-        traits = self._traits(facts, "user", leaves) | self._account_traits_of(facts, leaves)
+        # A trait is no more to be used than an event is. Exclusion lists, which only leave people out, still see it.
+        traits = self._traits(facts, "user", leaves) | self._account_traits_of(facts, leaves) if may_use else {}
         return self._fold("user", rows, {}, traits, _Reader(facts, self._compiled, rows, None, None))
 
     def _account_traits_of(self, facts: Facts, leaves: Sequence[bytes]) -> dict[Trait, Steps[Any]]:
@@ -333,11 +334,15 @@ def _listed(
         changes.setdefault(owner[change.entity], []).append(change)
     found: dict[bytes, frozenset[str]] = {}
     for group, history in changes.items():
-        latest = {key: _decode(change.value) for key, change in _latest(history).items()}
-        names = {entry.name for entry in lists if all(test.holds(latest.get(key)) is True for key, test in entry.tests)}
+        latest = {key: _scalar(_decode(change.value)) for key, change in _latest(history).items()}
+        names = {entry.name for entry in lists if _is_on(entry, latest)}
         if names:
             found[group] = frozenset(names)
     return found
+
+
+def _is_on(entry: Exclusion, traits: Mapping[str, Any]) -> bool:
+    return all(traits.get(key) is not None and test.holds(traits[key]) is True for key, test in entry.tests)
 
 
 def _latest(history: Iterable[TraitChange]) -> dict[str, TraitChange]:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assay.contract.times import DAY, HOUR, MINUTE
-from assay_collector.pql.decision import EntityFacts, Moment, Verdict, at_least, decide, value_at
+from assay_collector.pql.decision import EntityFacts, Judge, Moment, Verdict, at_least, decide
 from assay_collector.pql.definition import Definition
 from pql.facts import AFTER, START, Raw, definition, facts_of
 
@@ -93,7 +93,7 @@ def test_a_window_shorter_than_an_hour_holds_neither_neighbour():
     raw = [(START + 10 * MINUTE, "Run"), (START + 20 * MINUTE, "Trial Started"), (START + 55 * MINUTE, "Run")]
     (use,) = short.uses
 
-    assert 0 == value_at(use, facts_of(short, raw), START + 55 * MINUTE)
+    assert 0 == Judge(short, facts_of(short, raw)).value_at(use, START + 55 * MINUTE)
     assert [("qualified", START + 20 * MINUTE)] == moments(short, facts_of(short, raw))
 
 

@@ -75,7 +75,9 @@ def message_type(transition: Transition) -> str | None:
     """
     if transition.step in _SILENT_STEPS:
         return None
-    return f"pql.{transition.step if transition.change == 'new' else transition.change}"
+    # A step may carry a name, as in `stage:activated`.
+    step = transition.step.partition(":")[0]
+    return f"pql.{step if transition.change == 'new' else transition.change}"
 
 
 def message_id(endpoint: str, transition: Transition) -> str:

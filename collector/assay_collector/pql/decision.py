@@ -30,7 +30,19 @@ class Verdict:
     @property
     def is_qualified(self) -> bool:
         """An episode is open."""
-        return bool(self.moments) and self.moments[-1].step not in ENDS
+        return self.status == "qualified"
+
+    @property
+    def status(self) -> str:
+        """qualified, how the last episode ended, or not qualified."""
+        steps = [moment.step for moment in self.moments if moment.step == "qualified" or moment.step in ENDS]
+        return steps[-1] if steps else "not qualified"
+
+    @property
+    def since(self) -> int | None:
+        """Since when the status is what it is; None: it never was anything."""
+        found = [moment.at for moment in self.moments if moment.step == "qualified" or moment.step in ENDS]
+        return found[-1] if found else None
 
 
 def decide(definition: d.Definition, facts: EntityFacts, as_of: int) -> Verdict:
@@ -175,7 +187,53 @@ class Judge:
                     found.append(Moment(begin.episode, f"stage:{rung.name}", at))
         return found
 
-    # --- conditions ---
+    # --- at one instant ---
+
+    def value_at(self, subject: d.Subject, instant: int) -> Any:
+        """What a subject is worth at an instant; None: unknown."""
+        if isinstance(subject, d.Use):
+            if _only_grows(subject):
+                return growing_value(subject, self.facts, instant)
+            if subject.signal.aggregate == "since":
+                last = max((e.at for e in self.facts.occurrences(subject.signal.id) if e.at <= instant), default=None)
+                return None if last is None else instant - last
+        return self.value(subject).at(instant)
+
+    def truth_at(self, condition: d.Condition, instant: int) -> Truth:
+        """Whether a condition holds at an instant."""
+        match condition:
+            case d.Criterion(subject=subject, test=test):
+                return test.holds(self.value_at(subject, instant))
+            case d.Not(of=inner):
+                value = self.truth_at(inner, instant)
+                return None if value is None else not value
+            case d.All(of=parts):
+                return at_least(len(parts), [self.truth_at(part, instant) for part in parts])
+            case d.AnyOf(of=parts):
+                return at_least(1, [self.truth_at(part, instant) for part in parts])
+            case d.AtLeast(of=parts):
+                return at_least(condition.need, [self.truth_at(part, instant) for part in parts])
+            case d.Score():
+                return self.truth(condition).at(instant)
+            case _:
+                assert_never(condition)
+
+    def qualify_at(self, instant: int) -> d.Condition:
+        """The condition by which the entity would qualify at an instant: its own, or that of the variant it is."""
+        for variant in self.definition.variants:
+            if variant.stage is None and self.truth_at(variant.when, instant) is True:
+                return variant.qualify
+        if not self.definition.stages:
+            return self.definition.qualify
+        return d.AnyOf(tuple(self._rung_at(rung, instant) for rung in self.definition.stages))
+
+    def _rung_at(self, rung: d.Rung, instant: int) -> d.Condition:
+        for variant in self.definition.variants:
+            if variant.stage == rung.name and self.truth_at(variant.when, instant) is True:
+                return variant.qualify
+        return rung.qualify
+
+    # --- conditions, over all of time ---
 
     def value(self, subject: d.Subject) -> Steps[Any]:
         """What a subject is worth over time."""
@@ -189,6 +247,10 @@ class Judge:
         """The score over time; unknown where the definition has none."""
         found = next((c for c in _parts(self.definition.qualify) if isinstance(c, d.Score)), None)
         return UNKNOWN if found is None else score_values(found, self.facts, self.truth)
+
+    def points(self, item: d.Points) -> Steps[Decimal]:
+        """The points that an item of the score gives over time."""
+        return score_values(d.Score((item,), Decimal(0), Decimal(0)), self.facts, self.truth)
 
     def truth(self, condition: d.Condition) -> Steps[Truth]:
         """Whether a condition holds, over all of time."""
@@ -213,9 +275,13 @@ class Judge:
         if isinstance(subject, d.Use):
             if subject.signal.aggregate == "since":
                 return since_truth(subject, test, self.facts)
-            if subject.signal.aggregate in ("count", "distinct") and isinstance(subject.window, d.Ever | d.Anchored):
+            if _only_grows(subject):
                 return _growing_truth(subject, test, self.facts)
         return self.value(subject).map(test.holds)
+
+
+def _only_grows(use: d.Use) -> bool:
+    return use.signal.aggregate in ("count", "distinct") and isinstance(use.window, d.Ever | d.Anchored)
 
 
 def at_least(need: int, truths: Sequence[Truth]) -> Truth:

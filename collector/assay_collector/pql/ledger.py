@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
-from assay_collector.pql.decision import Moment
+from assay_collector.pql.lifecycle import Moment
 from assay_collector.pql.definition import Definition, EntityKind
 
 # What is learned this long after it took effect came late; below, it is just how long things take.

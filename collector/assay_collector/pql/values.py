@@ -163,8 +163,8 @@ def _members(members: d.Members, facts: EntityFacts) -> Steps[int]:
     for found in facts.occurrences(members.inner.signal.id):
         by_person.setdefault(found.person, []).append(found)
     counts = []
-    for person, found in sorted(by_person.items()):
-        has = _known_from(members.inner.window, facts, _fold(members.inner, found, facts)).map(members.having.holds)
+    for person, own in sorted(by_person.items()):
+        has = _known_from(members.inner.window, facts, _fold(members.inner, own, facts)).map(members.having.holds)
         if members.where:
             traits = facts.traits_of_member(person)
             tests = [traits.get(trait, UNKNOWN).map(test.holds) for trait, test in members.where]
@@ -223,8 +223,7 @@ def _as_spells(steps: Steps[int]) -> list[Presence]:
     before = steps.initial
     for at, value in steps.changes:
         open_since += [at] * (value - before)
-        for _ in range(before - value):
-            spells.append((open_since.pop(0), at))
+        spells += [(open_since.pop(0), at) for _ in range(before - value)]
         before = value
     return spells + [(start, FOREVER) for start in open_since]
 

@@ -6,20 +6,20 @@ choosing which of those rows are folded. Nothing is ever moved or subtracted.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 import msgspec
 
-from assay.contract.times import HOUR
 from assay_collector.identity.accounts import Attribution, attribute
 from assay_collector.pql.decision import EntityFacts
 from assay_collector.pql.definition import Catalogue, Definition, EntityKind, Exclusion, Signal, Trait
 from assay_collector.pql.matching import CompiledSignal
 from assay_collector.pql.steps import Steps
 from assay_collector.pql.tallies import Series, Span
-from assay_collector.store import ConsentEntry, EventRow, Facts, Tally, TallyItem, TraitChange
+from assay_collector.qualify.occurrences import Rereader, occurrences_of
+from assay_collector.store import ConsentEntry, Facts, Tally, TallyItem, TraitChange
 
 SCORING_PURPOSES = ("analytics", "pql_scoring")
 
@@ -71,9 +71,8 @@ class Gatherer:
         def facts_under(lists: frozenset[str]) -> EntityFacts:
             kept = members.allowed({person for person, names in listed.items() if names & lists})
             rows = Rows([row for row in tallies if row.leaf in kept], [row for row in items if row.leaf in kept])
-            return self._fold(
-                "account", rows, members.people, traits, _Reader(facts, self._compiled, rows, account, members)
-            )
+            reader = Rereader(facts, self._compiled, rows.tallies, account, members, members.people)
+            return self._fold("account", rows, reader, traits, partial(self._traits_of_member, facts, members))
 
         return Gathered(
             kind="account",
@@ -90,7 +89,7 @@ class Gatherer:
         rows = self._rows(facts, leaves if may_use else (), "user")
         # A trait is no more to be used than an event is. Exclusion lists, which only leave people out, still see it.
         traits = self._traits(facts, "user", leaves) | self._account_traits_of(facts, leaves) if may_use else {}
-        return self._fold("user", rows, {}, traits, _Reader(facts, self._compiled, rows, None, None))
+        return self._fold("user", rows, Rereader(facts, self._compiled, rows.tallies), traits, lambda _: {})
 
     def _account_traits_of(self, facts: Facts, leaves: Sequence[bytes]) -> dict[Trait, Steps[Any]]:
         if not self._trait_keys["account"]:
@@ -113,9 +112,8 @@ class Gatherer:
         end = members.adopted_until(row.leaf)
         if row.last_at < end:
             return [row]
-        instants = [
-            at for at, _ in _instants_of(facts, self._compiled[row.signal], row.leaf, row.bucket, None) if at < end
-        ]
+        found = occurrences_of(facts, self._compiled[row.signal], row.leaf, row.bucket, row.bucket, None)
+        instants = [each.at for each in found if each.at < end]
         if not instants:
             return []
         return [Tally(row.entity, row.signal, row.bucket, row.leaf, len(instants), min(instants), max(instants))]
@@ -124,8 +122,8 @@ class Gatherer:
         end = members.adopted_until(row.leaf)
         if row.last_at < end:
             return [row]
-        found = _instants_of(facts, self._compiled[row.signal], row.leaf, row.bucket, None)
-        instants = [at for at, item in found if at < end and item == row.item]
+        found = occurrences_of(facts, self._compiled[row.signal], row.leaf, row.bucket, row.bucket, None)
+        instants = [each.at for each in found if each.at < end and each.value == row.item]
         if not instants:
             return []
         return [TallyItem(row.entity, row.signal, row.bucket, row.leaf, row.item, min(instants), max(instants))]
@@ -134,9 +132,9 @@ class Gatherer:
         self,
         kind: EntityKind,
         rows: Rows,
-        people: Mapping[bytes, bytes],
+        reader: Rereader,
         traits: Mapping[Trait, Steps[Any]],
-        reader: "_Reader",
+        traits_of_member: Callable[[bytes], Mapping[Trait, Steps[Any]]],
     ) -> EntityFacts:
         spans: dict[int, list[Span]] = {}
         items: dict[int, list[tuple[bytes, Span]]] = {}
@@ -145,11 +143,19 @@ class Gatherer:
         for entry in rows.items:
             n = 1 if entry.first_at == entry.last_at else 2
             # Where people are counted, the leaves of one person are one.
-            item = people.get(entry.item, entry.item) if self._compiled[entry.signal].of_user else entry.item
+            item = reader.people.get(entry.item, entry.item) if self._compiled[entry.signal].of_user else entry.item
             items.setdefault(entry.signal, []).append((item, Span(entry.bucket, n, entry.first_at, entry.last_at)))
-        series = {signal: Series.fold(signal, found, items.get(signal, ())) for signal, found in spans.items()}
-        reader.people = people
-        return EntityFacts(kind=kind, series=series, traits=traits, instants=reader)
+        return EntityFacts(
+            kind=kind,
+            series={signal: Series.fold(signal, found, items.get(signal, ())) for signal, found in spans.items()},
+            traits=traits,
+            instants=reader.instants,
+            occurrences=reader.occurrences,
+            traits_of_member=traits_of_member,
+        )
+
+    def _traits_of_member(self, facts: Facts, members: "Members", person: bytes) -> Mapping[Trait, Steps[Any]]:
+        return self._traits(facts, "user", members.leaves.get(person, (person,)))
 
     # --- traits and exclusions ---
 
@@ -254,71 +260,6 @@ class Members:
         return {
             person: belongs for person, belongs in found.items() if belongs is not None and belongs.account == account
         }
-
-
-@dataclass
-class _Reader:
-    """The matching events of one hour, read again where a question falls within it."""
-
-    facts: Facts
-    compiled: Mapping[int, CompiledSignal]
-    rows: Rows
-    account: bytes | None
-    members: Members | None
-    people: Mapping[bytes, bytes] = field(default_factory=dict)
-    _known: dict[tuple[int, int], list[tuple[int, bytes | None]]] = field(default_factory=dict)
-
-    @cached_property
-    def _leaves(self) -> Mapping[tuple[int, int], set[tuple[bytes, bytes]]]:
-        found: dict[tuple[int, int], set[tuple[bytes, bytes]]] = {}
-        for row in self.rows.tallies:
-            found.setdefault((row.signal, row.bucket), set()).add((row.entity, row.leaf))
-        return found
-
-    def __call__(self, signal: int, hour: int) -> Sequence[tuple[int, bytes | None]]:
-        key = (signal, hour)
-        if key not in self._known:
-            self._known[key] = sorted(self._read(signal, hour), key=lambda found: found[0])
-        return self._known[key]
-
-    def _read(self, signal: int, hour: int) -> Iterable[tuple[int, bytes | None]]:
-        compiled = self.compiled[signal]
-        for entity, leaf in self._leaves.get((signal, hour), ()):
-            named = self.account if self.account is not None and entity == self.account else None
-            end = None
-            if self.account is not None and named is None and self.members is not None:
-                end = self.members.adopted_until(leaf)
-            for at, item in _instants_of(self.facts, compiled, leaf, hour, named):
-                if end is None or at < end:
-                    counted = self.people.get(item, item) if item is not None and compiled.of_user else item
-                    yield at, counted
-
-
-def _instants_of(
-    facts: Facts, compiled: CompiledSignal, leaf: bytes, hour: int, account: bytes | None
-) -> Iterable[tuple[int, bytes | None]]:
-    """The instants of a leaf's matching events within an hour, and what they count for distinct."""
-    users = None
-    for event in facts.events_of(leaf, hour * HOUR, (hour + 1) * HOUR):
-        if not _is_tallied(event, compiled, account):
-            continue
-        properties = _decode(event.properties)
-        if not compiled.matches(event.name or "", properties):
-            continue
-        item = None
-        if compiled.is_distinct:
-            if compiled.of_user and users is None:
-                users = _users(facts, [leaf])
-            item = compiled.item(properties, leaf if users and leaf in users else None)
-            if item is None:
-                continue
-        yield event.at, item
-
-
-def _is_tallied(event: EventRow, compiled: CompiledSignal, account: bytes | None) -> bool:
-    if event.type != "track" or not event.scored:
-        return False
-    return compiled.scope == "user" or event.account == account
 
 
 def _listed(

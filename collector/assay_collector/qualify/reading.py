@@ -110,11 +110,12 @@ class Reader:
             "version": definition.version,
             "stage": definition.stage,
             "why": definition.why,
-            "status": "qualified" if verdict.is_qualified else "exited" if verdict.moments else "not qualified",
-            "since": format_instant(verdict.moments[-1].at) if verdict.moments else None,
+            "status": verdict.status,
+            "since": None if verdict.since is None else format_instant(verdict.since),
         }
-        shown["evidence"] = evidence(definition, facts, verdict.moments[0].at if verdict.moments else now)
-        if not verdict.moments:
+        # A lead is explained by what made it one; anybody else by how things stand now.
+        shown["evidence"] = evidence(definition, facts, now if verdict.since is None else verdict.since)
+        if not verdict.is_qualified:
             lacking = missing(definition, facts, now)
             shown["missing"] = {**lacking, "words": [in_words(step) for step in lacking["steps"]]}
         shown["history"] = [_history(row) for row in ledger]

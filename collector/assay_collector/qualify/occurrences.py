@@ -1,0 +1,116 @@
+"""Reading raw events again: for the hours in which a tally alone does not answer, and for what no tally can hold."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Protocol
+
+import msgspec
+
+from assay.contract.times import HOUR
+from assay_collector.pql.matching import CompiledSignal
+from assay_collector.pql.sweeps import Occurrence
+from assay_collector.store import EventRow, Facts, Tally
+
+_decode = msgspec.json.Decoder().decode
+
+
+class Adoption(Protocol):
+    """To whom events without a named account belong."""
+
+    def adopted_until(self, leaf: bytes) -> int:
+        """Until when, exclusive, those of a leaf belong to the account in question."""
+
+
+@dataclass
+class Rereader:
+    """The matching events behind the tally rows that are folded for one entity."""
+
+    facts: Facts
+    compiled: Mapping[int, CompiledSignal]
+    tallies: Sequence[Tally]
+    account: bytes | None = None  # None: for a person
+    adoption: Adoption | None = None
+    people: Mapping[bytes, bytes] = field(default_factory=dict)  # leaf -> person, where it is not the leaf itself
+    _instants: dict[tuple[int, int], list[tuple[int, bytes | None]]] = field(default_factory=dict)
+    _occurrences: dict[int, list[Occurrence]] = field(default_factory=dict)
+
+    def instants(self, signal: int, hour: int) -> Sequence[tuple[int, bytes | None]]:
+        """When the matching events of one hour happened, ascending, and what each counts as for distinct."""
+        key = (signal, hour)
+        if key not in self._instants:
+            places = {(row.entity, row.leaf) for row in self._rows.get(signal, ()) if row.bucket == hour}
+            found = [each for place in places for each in self._read(signal, *place, hour, hour)]
+            self._instants[key] = sorted(((each.at, each.value) for each in found), key=lambda pair: pair[0])
+        return self._instants[key]
+
+    def occurrences(self, signal: int) -> Sequence[Occurrence]:
+        """Every matching event of a signal."""
+        if signal not in self._occurrences:
+            hours: dict[tuple[bytes, bytes], list[int]] = {}
+            for row in self._rows.get(signal, ()):
+                hours.setdefault((row.entity, row.leaf), []).append(row.bucket)
+            self._occurrences[signal] = [
+                each for place, found in hours.items() for each in self._read(signal, *place, min(found), max(found))
+            ]
+        return self._occurrences[signal]
+
+    @cached_property
+    def _rows(self) -> Mapping[int, list[Tally]]:
+        found: dict[int, list[Tally]] = {}
+        for row in self.tallies:
+            found.setdefault(row.signal, []).append(row)
+        return found
+
+    def _read(self, signal: int, entity: bytes, leaf: bytes, first: int, last: int) -> Iterable[Occurrence]:
+        named = self.account if self.account is not None and entity == self.account else None
+        end = (
+            None
+            if self.account is None or named is not None or self.adoption is None
+            else self.adoption.adopted_until(leaf)
+        )
+        for found in occurrences_of(self.facts, self.compiled[signal], leaf, first, last, named):
+            if end is None or found.at < end:
+                yield self._counted(self.compiled[signal], found)
+
+    def _counted(self, compiled: CompiledSignal, found: Occurrence) -> Occurrence:
+        """The event as its person's; where people are counted, all leaves of a person are one."""
+        value = self.people.get(found.value, found.value) if compiled.of_user else found.value
+        return Occurrence(found.at, found.event_id, self.people.get(found.person, found.person), value)
+
+
+def occurrences_of(
+    facts: Facts, compiled: CompiledSignal, leaf: bytes, first: int, last: int, account: bytes | None
+) -> Iterable[Occurrence]:
+    """
+    A leaf's matching events from one hour to another, both included.
+
+    Args:
+        account: For a signal of accounts: the account that the events name; None: those that name none.
+    """
+    is_user: bool | None = None
+    for event in facts.events_of(leaf, first * HOUR, (last + 1) * HOUR):
+        if not _is_tallied(event, compiled, account):
+            continue
+        properties = _decode(event.properties)
+        if not compiled.matches(event.name or "", properties):
+            continue
+        if compiled.of_user and is_user is None:
+            known = facts.identifiers([leaf]).get(leaf)
+            is_user = known is not None and known.type == "user"
+        value = _value(compiled, properties, leaf if is_user else None)
+        if compiled.is_distinct and value is None:
+            continue
+        yield Occurrence(event.at, event.event_id, leaf, value)
+
+
+def _value(compiled: CompiledSignal, properties: Mapping[str, Any], user: bytes | None) -> Any:
+    if compiled.is_distinct:
+        return compiled.item(properties, user)
+    return None if compiled.of is None else compiled.of(properties)
+
+
+def _is_tallied(event: EventRow, compiled: CompiledSignal, account: bytes | None) -> bool:
+    if event.type != "track" or not event.scored:
+        return False
+    return compiled.scope == "user" or event.account == account

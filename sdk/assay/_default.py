@@ -34,6 +34,8 @@ class ClientOptions(TypedDict, total=False):
     gzip: bool
     timeout_seconds: float
     retry_seconds_max: float
+    breaker_failures: int
+    breaker_seconds: float
     exit_seconds: float
     handle_sigterm: bool
     on_drop: OnDrop | None

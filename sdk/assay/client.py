@@ -12,6 +12,7 @@ from assay import lifecycle
 from assay.buffer import KEPT, Buffer, Put, Stats, WhenFull
 from assay.calls import EVENT_BYTES_MAX, Call, Stamps, completed, encoded, schema_version
 from assay.contract.errors import AssayError
+from assay.course import Breaker
 from assay.delivery import BATCH_BYTES_MAX, BATCH_EVENTS_MAX, BatchLimits, DropReason
 from assay.encoding import sanitised
 from assay.errors import EventsDropped, EventTooLarge, InvalidSetting, MalformedCall, PlanViolation
@@ -49,6 +50,8 @@ class Client:
         gzip: Whether to compress requests.
         timeout_seconds: For one request.
         retry_seconds_max: How long one batch is retried; then it is dropped as ``expired``.
+        breaker_failures: After so many failed requests in a row, only single events are sent, as probes ...
+        breaker_seconds: ... at first after so long, then at growing intervals up to a minute, until one is answered.
         exit_seconds: How long the end of the process may be held up to send what is pending.
         handle_sigterm: Whether SIGTERM too sends what is pending first. Needs the first client to be made in the main
             thread; a handler of the app's own is called after ours.
@@ -78,6 +81,8 @@ class Client:
         gzip: bool = True,
         timeout_seconds: float = 10.0,
         retry_seconds_max: float = 12 * 3600.0,
+        breaker_failures: int = 5,
+        breaker_seconds: float = 15.0,
         exit_seconds: float = 5.0,
         handle_sigterm: bool = True,
         on_drop: OnDrop | None = None,
@@ -99,6 +104,7 @@ class Client:
             timeout_seconds=timeout_seconds,
             retry_seconds_max=retry_seconds_max,
             exit_seconds=exit_seconds,
+            breaker=Breaker(breaker_failures, breaker_seconds),
         )
         self._open()
         lifecycle.watch(self, handle_sigterm=handle_sigterm)
@@ -340,8 +346,9 @@ class Client:
             raise error
 
     def _tell_of_loss(self, result: Put) -> None:
-        reason = DropReason.CLOSED if result is Put.CLOSED else DropReason.QUEUE_FULL
-        self._notices.dropped(reason, 1, EventsDropped(reason, 1))
+        losses = {DropReason.CLOSED if result is Put.CLOSED else DropReason.QUEUE_FULL: 1}
+        for reason, count in (self._buffer.untold() if result is Put.MADE_ROOM else losses).items():
+            self._notices.dropped(reason, count, EventsDropped(reason, count))
 
     # --- the process ---
 
@@ -402,4 +409,6 @@ _RANGES: dict[str, tuple[float, float]] = {
     "timeout_seconds": (0.001, 3600),
     "retry_seconds_max": (0, float("inf")),
     "exit_seconds": (0, 3600),
+    "breaker_failures": (1, float("inf")),
+    "breaker_seconds": (0, 60),
 }

@@ -7,7 +7,8 @@ is added here because it does not:
 - It opens the port so that several processes may share it. Two collectors on one port would each get half of the
   events, silently; `free_port` finds out first.
 - A worker outlives a parent that was killed. Ours watches its parent, and leaves with it.
-- Ctrl-C reaches both processes, and a worker that ends first looks like a crash. Ours leaves it to the parent.
+- A signal to the whole group (Ctrl-C, systemd) reaches both processes; a worker that ends first looks like a crash, and
+  would be replaced while the parent is stopping, by one that misses its signal. So replacing is left to `run`.
 - SIGHUP starts a second worker before the first has ended; but a database has one collector. Ours stops, as programs do
   when their terminal is gone, unless it was started to ignore that (``nohup``).
 - A worker does not run what was registered with ``atexit``; `create_app` hooks into multiprocessing instead.
@@ -23,6 +24,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -37,6 +39,8 @@ from assay_collector.settings import Settings
 from assay_collector.web import logs
 
 _POLL_SECONDS = 0.02
+_DEATH_SECONDS_MIN = 5.0  # from one to the next
+_logger = logging.getLogger("assay_collector.server")
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  not bound here: where to find oneself
 
 
@@ -77,50 +81,94 @@ def free_port(host: str, port: int) -> tuple[str, int]:
 
 def run(settings: Settings, *, address: tuple[str, int], ready: Callable[[], None]) -> int:
     """
-    Serve until told to stop by SIGTERM or SIGINT, then finish open requests.
+    Serve until told to stop by SIGTERM, SIGINT or SIGHUP, then finish open requests. A worker that dies is replaced.
 
     Args:
         address: Where to listen, from `free_port`.
         ready: Called once, when the first connection is accepted.
 
     Returns:
-        The process's exit code: 0 after being told to stop, 1 when the worker would not stay alive.
+        The process's exit code: 0 after being told to stop, 1 when two workers die in short succession.
     """
-    server = Granian(
-        "assay_collector",
-        address=address[0],
-        port=address[1],
-        interface=Interfaces.WSGI,
-        workers=1,
-        blocking_threads=settings.threads,
-        http=HTTPModes.http1,
-        websockets=False,
-        respawn_failed_workers=True,
-        workers_kill_timeout=math.ceil(settings.drain_seconds),
-        log_level=LogLevels.warning,
-        log_dictconfig=_LOGGING,
-    )
-    logs.install(sys.stderr, logging.getLevelName(settings.log_level.upper()))
-    hang_up = server.signal_handler_interrupt if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN else signal.SIG_IGN
-    # Granian has set its own handlers by the time it calls this.
-    server.on_startup(lambda: signal.signal(signal.SIGHUP, hang_up))
-    server.on_startup(lambda: _announce(address, ready))
-    try:
-        server.serve(target_loader=partial(_load, settings), wrap_loader=False)
-    except SystemExit as ended:
-        return 0 if server.interrupt_signal else int(ended.code or 0)
-    return 0
+    logs.install(sys.stderr, _level(settings))
+    parent = _Parent(settings, address)
+    parent.announce(ready)
+    died_at = -math.inf
+    while True:
+        parent.serve()
+        if parent.is_told_to_stop:
+            return 0
+        logs.log(_logger, logging.ERROR, "assay.worker_died")
+        if time.monotonic() - died_at < _DEATH_SECONDS_MIN:
+            return 1
+        died_at = time.monotonic()
+
+
+class _Parent:
+    """The process that owns the signals."""
+
+    def __init__(self, settings: Settings, address: tuple[str, int]) -> None:
+        self.is_told_to_stop = False
+        self._settings = settings
+        self._address = address
+        self._server: Any = None
+        # A program that was started by nohup goes on when its terminal is gone.
+        self._ignores_hang_up = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+
+    def serve(self) -> None:
+        """Run one worker, until it dies or the process is told to stop."""
+        self._server = self._granian()
+        # Granian has set its own handlers by the time it calls this.
+        self._server.on_startup(self._take_signals)
+        with suppress(SystemExit):
+            self._server.serve(target_loader=partial(_load, self._settings), wrap_loader=False)
+
+    def announce(self, ready: Callable[[], None]) -> None:
+        """Call `ready` as soon as a connection is accepted."""
+        threading.Thread(target=_wait_until_ready, args=(self._address, ready), daemon=True).start()
+
+    def _granian(self) -> Any:
+        return Granian(
+            "assay_collector",
+            address=self._address[0],
+            port=self._address[1],
+            interface=Interfaces.WSGI,
+            workers=1,
+            blocking_threads=self._settings.threads,
+            http=HTTPModes.http1,
+            websockets=False,
+            workers_kill_timeout=math.ceil(self._settings.drain_seconds),
+            log_level=LogLevels.warning,
+            log_dictconfig=_LOGGING,
+        )
+
+    def _take_signals(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN if self._ignores_hang_up else self._stop)
+        if self.is_told_to_stop:  # while one worker was replaced by the next
+            self._stop()
+
+    def _stop(self, *_: object) -> None:
+        self.is_told_to_stop = True
+        self._server.signal_handler_interrupt()
 
 
 def _load(settings: Settings) -> Any:
     """What the worker process does first: make the application."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    # Until granian sets a handler of its own, the parent's would be in force, which heeds nothing here.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
     threading.Thread(target=_leave_with_parent, name="assay-parent", daemon=True).start()
-    logs.install(sys.stderr, logging.getLevelName(settings.log_level.upper()))
+    logs.install(sys.stderr, _level(settings))
     try:
         return create_app(settings)
     except AssayError as error:
         sys.exit(f"Error: {error}")
+
+
+def _level(settings: Settings) -> int:
+    return int(getattr(logging, settings.log_level.upper()))
 
 
 def _leave_with_parent() -> None:
@@ -128,10 +176,6 @@ def _leave_with_parent() -> None:
     if parent is not None:
         parent.join()
         os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _announce(address: tuple[str, int], ready: Callable[[], None]) -> None:
-    threading.Thread(target=_wait_until_ready, args=(address, ready), name="assay-announce", daemon=True).start()
 
 
 def _wait_until_ready(address: tuple[str, int], ready: Callable[[], None]) -> None:
@@ -145,17 +189,20 @@ def _wait_until_ready(address: tuple[str, int], ready: Callable[[], None]) -> No
             return ready()
 
 
-class _Heeded(logging.Filter):
-    """Leaves out granian's advice on the number of threads: here, threads that wait for the disk share a commit."""
+class _Known(logging.Filter):
+    """
+    Leaves out what granian says of the number of threads, since ours wait for the disk and share a commit, and of
+    workers that end unexpectedly, since `run` says that.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return "quite high" not in record.getMessage()
+        return not record.getMessage().startswith(("Configuration allows spawning", "Unexpected exit from worker"))
 
 
 # Everything goes to the root logger, which `logs.install` gives its one handler.
 _LOGGING: dict[str, Any] = {
     "handlers": {},
     "formatters": {},
-    "filters": {"heeded": {"()": _Heeded}},
-    "loggers": {"_granian": {"handlers": [], "filters": ["heeded"], "propagate": True}},
+    "filters": {"known": {"()": _Known}},
+    "loggers": {"_granian": {"handlers": [], "filters": ["known"], "propagate": True}},
 }

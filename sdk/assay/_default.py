@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypedDict, TypeVar, Un
 from assay.buffer import WhenFull
 from assay.client import Client, OnInvalid
 from assay.errors import NotConfigured
+from assay.lifecycle import hold_over_forks
 from assay.notices import OnDrop, OnError
 from assay.transport import Transport
 
@@ -33,7 +34,10 @@ class ClientOptions(TypedDict, total=False):
     gzip: bool
     timeout_seconds: float
     retry_seconds_max: float
+    breaker_failures: int
+    breaker_seconds: float
     exit_seconds: float
+    handle_sigterm: bool
     on_drop: OnDrop | None
     on_error: OnError | None
     trust_env: bool
@@ -41,7 +45,7 @@ class ClientOptions(TypedDict, total=False):
 
 
 _client: Client | None = None
-_changing = threading.Lock()
+_changing = hold_over_forks(threading.Lock())
 
 
 def configure(url: str, write_key: str, **options: Unpack[ClientOptions]) -> Client:

@@ -3,12 +3,12 @@
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from itertools import islice
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, Protocol
 
 from assay.delivery import BatchLimits, DropReason, fitting
 
@@ -23,16 +23,23 @@ class Stats:
     Counted from the making of the client, or from the fork, in a forked process.
     """
 
+    # By calls of this client, and those that it took over from the spool of a process that ended.
     tracked: int
     delivered: int
     # By reason; see DropReason.
     dropped: Mapping[str, int]
-    # Queued, or being sent just now.
+    # Queued, being sent just now, or left in the spool for a later process.
     pending: int
     # Of those delivered, how many the collector keeps in quarantine.
     quarantined: int
     # Requests sent again.
     retried: int
+    # Of those tracked, how many came from the spool of a process that ended.
+    recovered: int = 0
+    # Of those pending, how many are on disk.
+    spooled: int = 0
+    # Of those tracked, how many the disk did not take, so that they were kept in memory only.
+    unspooled: int = 0
 
 
 class Put(Enum):
@@ -44,7 +51,118 @@ class Put(Enum):
     CLOSED = "closed"
 
 
+class Waited(Enum):
+    """Why the sender's wait for a batch ended."""
+
+    BATCH = "batch"
+    IDLE = "idle"  # nothing came for so long
+    OVER = "over"  # closed and empty, or out of time
+
+
 KEPT = Put.KEPT  # a global is found faster than a member of an Enum, and most events come to this
+
+
+class Queue(Protocol):
+    """
+    Where events wait, first in, first out. Called under the buffer's lock only, so it needs none of its own.
+
+    - An event that was taken stays the queue's business until ``end``, which comes in the order of taking.
+    - ``losses`` tells what the queue itself gave up, such as what became too old, once.
+    - ``leave`` is the end of sending: what lasts beyond the process stays, the rest is given up.
+    """
+
+    def append(self, event: bytes) -> bool:
+        """Keep an event; False: there is no room."""
+        ...
+
+    def __len__(self) -> int:
+        """How many have not been taken."""
+        ...
+
+    def take(self, limits: BatchLimits) -> list[bytes]:
+        """The first events that fit into one batch."""
+        ...
+
+    def drop_oldest(self) -> bool:
+        """Forget the first one that was not taken; False: there is none."""
+        ...
+
+    def end(self, count: int) -> None:
+        """So many of those taken, the oldest, need to be kept no longer."""
+        ...
+
+    def losses(self) -> Mapping[DropReason, int]:
+        """What was given up since the last time, by reason; it counts in ``__len__`` no more."""
+        ...
+
+    def leave(self) -> int:
+        """Give up what does not outlast the process. Returns: how many."""
+        ...
+
+    @property
+    def lasts(self) -> bool:
+        """Whether a later process can send what is left here."""
+        ...
+
+    @property
+    def spooled(self) -> int:
+        """How many events are on disk, taken ones included."""
+        ...
+
+    @property
+    def unspooled(self) -> int:
+        """How many should have come to disk and did not, ever."""
+        ...
+
+
+class MemoryQueue:
+    """A queue of at most ``capacity`` events that ends with the process."""
+
+    lasts = False
+    spooled = 0
+    unspooled = 0
+
+    def __init__(self, capacity: float) -> None:
+        self._capacity = capacity
+        self._events: deque[bytes] = deque()
+
+    def append(self, event: bytes) -> bool:
+        """See Queue."""
+        if len(self._events) >= self._capacity:
+            return False
+        self._events.append(event)
+        return True
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    def take(self, limits: BatchLimits) -> list[bytes]:
+        """See Queue."""
+        count = fitting(islice(self._events, limits.events_max), limits)
+        return [self._events.popleft() for _ in range(count)]
+
+    def drop_oldest(self) -> bool:
+        """See Queue."""
+        if self._events:
+            self._events.popleft()
+            return True
+        return False
+
+    def end(self, count: int) -> None:
+        """Taken events are not here any more."""
+
+    def losses(self) -> Mapping[DropReason, int]:
+        """Memory gives nothing up."""
+        return _NOTHING
+
+    def leave(self) -> int:
+        """See Queue."""
+        count = len(self._events)
+        self._events.clear()
+        return count
+
+
+_NOTHING: Mapping[DropReason, int] = MappingProxyType({})
 
 
 class Buffer:
@@ -56,7 +174,7 @@ class Buffer:
     tracks may run in the middle of ``put``.
     """
 
-    def __init__(self, capacity: int, when_full: WhenFull, block_seconds: float) -> None:
+    def __init__(self, capacity: float, when_full: WhenFull, block_seconds: float, queue: Queue | None = None) -> None:
         self._capacity = capacity
         self._when_full = when_full
         self._block_seconds = block_seconds
@@ -64,20 +182,24 @@ class Buffer:
         self._wake = threading.Condition(self._lock)  # the sender waits on it
         self._room = threading.Condition(self._lock)  # callers of put
         self._moved = threading.Condition(self._lock)  # callers of flush
-        self._queue: deque[bytes] = deque()
-        self._wake_at = (1, 1)
+        self._queue: Queue = MemoryQueue(capacity) if queue is None else queue
+        self._wake_at: tuple[float, float] = (1, 1)
         self._in_flight = 0
+        self._given_back = 0  # taken, not delivered, and left in the spool
         self._entered = 0  # ever queued; an event's number is this count when it came
         self._taken_to = 0  # number of the last event in flight
         self._flush_to = 0  # send without lingering up to this number
         self._hurries = 0
         self._closed = False
+        self._left = False  # closed, and nothing more is sent
         self._ends_at = float("inf")
         self._delivered = 0
         self._dropped: Counter[str] = Counter()
         self._refused = 0  # tracked, but never queued
         self._quarantined = 0
         self._retried = 0
+        self._recovered = 0
+        self._untold: Counter[DropReason] = Counter()
         self._sender: int | None = None
 
     # --- the app's side ---
@@ -86,12 +208,11 @@ class Buffer:
         """Queue an event, or count it as dropped, by the policy. Only the policy ``block`` waits."""
         with self._lock:
             queue, result = self._queue, KEPT
-            if self._closed or len(queue) >= self._capacity:
-                result = self._find_room()
+            if self._closed or not queue.append(event):
+                result = self._find_room(event)
                 if result is Put.CLOSED or result is Put.FULL:
                     self.refuse(DropReason.CLOSED if result is Put.CLOSED else DropReason.QUEUE_FULL)
                     return result
-            queue.append(event)
             self._entered += 1
             # Only the first one and a full batch concern the sender; waking it for each would cost the caller.
             if len(queue) in self._wake_at:
@@ -111,9 +232,12 @@ class Buffer:
                 tracked=self._entered + self._refused,
                 delivered=self._delivered,
                 dropped=MappingProxyType({str(reason): count for reason, count in self._dropped.items()}),
-                pending=len(self._queue) + self._in_flight,
+                pending=len(self._queue) + self._in_flight + self._given_back,
                 quarantined=self._quarantined,
                 retried=self._retried,
+                recovered=self._recovered,
+                spooled=self._queue.spooled,
+                unspooled=self._queue.unspooled,
             )
 
     def flush(self, timeout_seconds: float) -> int:
@@ -129,7 +253,7 @@ class Buffer:
             self._hurries += 1
             self._wake.notify()
             # A callback on the sender's own thread would wait for itself.
-            while (left := self._pending_up_to(goal)) and not self._on_sender():
+            while (left := self._pending_up_to(goal)) and not self._on_sender() and not self._is_over():
                 seconds = ends_at - time.monotonic()
                 if seconds <= 0:
                     break
@@ -146,10 +270,10 @@ class Buffer:
             self._room.notify_all()
 
     def abandon(self) -> int:
-        """Drop what is still queued. Returns: how many."""
+        """Send nothing more. Returns: how many queued events were dropped; a spool keeps those it has."""
         with self._lock:
-            count = len(self._queue)
-            self._queue.clear()
+            self._left = True
+            count = self._queue.leave()
             self._drop(DropReason.DEADLINE, count)
             self._moved.notify_all()
             return count
@@ -166,17 +290,24 @@ class Buffer:
         """Monotonic seconds after which nothing more may be sent; infinity while the client is open."""
         return self._ends_at
 
-    def wait_for_batch(self, limits: BatchLimits, linger_seconds: float) -> bool:
-        """
-        Wait for a batch: a full one, or what came within ``linger_seconds`` of the first event, or what is flushed.
+    @property
+    def lasts(self) -> bool:
+        """Whether what is left here can be sent by a later process."""
+        return self._queue.lasts
 
-        Returns:
-            Whether there is something to send; False: closed and empty, or out of time.
-        """
+    @property
+    def hurries(self) -> int:
+        """How often somebody has flushed, or closed."""
+        return self._hurries
+
+    def wait_for_batch(self, limits: BatchLimits, linger_seconds: float, idle_seconds: float = float("inf")) -> Waited:
+        """Wait for a batch: a full one, or what came within ``linger_seconds`` of the first event, or is flushed."""
         with self._lock:
             self._sender = threading.get_ident()
+            idle_at = time.monotonic() + idle_seconds
             while not self._queue and not self._closed:
-                self._wake.wait()
+                if not self._wake.wait(_bounded(idle_at - time.monotonic())) and time.monotonic() >= idle_at:
+                    return Waited.IDLE
             ends_at = time.monotonic() + linger_seconds
             full = min(limits.events_max, self._capacity)
             self._wake_at = 1, full
@@ -185,69 +316,107 @@ class Buffer:
                 if seconds <= 0:
                     break
                 self._wake.wait(seconds)
-            return bool(self._queue) and time.monotonic() < self._ends_at
+            return Waited.BATCH if self._queue and time.monotonic() < self._ends_at else Waited.OVER
 
     def take(self, limits: BatchLimits) -> list[bytes]:
         """Move the first events that fit into one batch from queued to in flight."""
         with self._lock:
-            count = fitting(islice(self._queue, limits.events_max), limits)
-            events = [self._queue.popleft() for _ in range(count)]
+            events = self._queue.take(limits)
+            count = len(events)
+            self._count_losses()
             self._in_flight += count
             self._taken_to = self._entered - len(self._queue)
             self._room.notify(count)
             return events
 
+    def recover(self, put: Callable[[], int]) -> None:
+        """Take in what a process that ended has left. put: brings it into the queue and says how many these are."""
+        with self._lock:
+            count = put()
+            self._entered += count
+            self._recovered += count
+            self._count_losses()
+
+    def untold(self) -> Mapping[DropReason, int]:
+        """What the queue gave up since the last time, and nobody was told of."""
+        with self._lock:
+            untold, self._untold = self._untold, Counter()
+            return untold
+
     def settle(
         self, delivered: int = 0, dropped: Mapping[DropReason, int] = MappingProxyType({}), quarantined: int = 0
     ) -> None:
         """The oldest events in flight have come to their end; ``quarantined`` of the delivered ones in quarantine."""
+        ended = delivered + sum(dropped.values())
         with self._lock:
-            self._in_flight -= delivered + sum(dropped.values())
+            self._queue.end(ended)
+            self._in_flight -= ended
             self._delivered += delivered
             self._quarantined += quarantined
             for reason, count in dropped.items():
                 self._drop(reason, count)
             self._moved.notify_all()
 
-    def pause(self, seconds: float, asked_seconds: float) -> bool:
-        """
-        Wait before a retry. A flush or close ends our own part of the wait, never the collector's wish.
+    def give_back(self, count: int) -> None:
+        """The oldest events in flight stay where a later process finds them; only for a queue that lasts."""
+        with self._lock:
+            self._in_flight -= count
+            self._given_back += count
+            self._moved.notify_all()
 
-        Args:
-            seconds: How long to wait.
-            asked_seconds: The part of it that the collector asked for.
-
-        Returns:
-            Whether there is still time to try again.
-        """
-        start = time.monotonic()
+    def count_retry(self) -> None:
+        """A batch is sent again."""
         with self._lock:
             self._retried += 1
-            before = self._hurries
-            while True:
-                hurried = self._hurries != before
-                until = start + (min(seconds, asked_seconds) if hurried else seconds)
-                if until >= self._ends_at:
-                    return False
-                left = until - time.monotonic()
-                if left <= 0:
-                    return True
-                self._wake.wait(left)
+
+    def wait(self, until: float, hurries: int) -> bool:
+        """
+        Wait until a time (monotonic seconds), or until somebody is in a hurry.
+
+        Args:
+            until: The time.
+            hurries: What ``hurries`` was when the wait was begun.
+
+        Returns:
+            Whether somebody is in a hurry.
+        """
+        with self._lock:
+            while self._hurries == hurries and (seconds := until - time.monotonic()) > 0:
+                self._wake.wait(_bounded(seconds))
+            return self._hurries != hurries
 
     # --- inside the lock ---
 
-    def _find_room(self) -> Put:
-        if self._when_full == "block" and not self._on_sender():
-            self._room.wait_for(lambda: self._closed or len(self._queue) < self._capacity, self._block_seconds)
+    def _find_room(self, event: bytes) -> Put:
+        """Keep an event that there was no room for, if the policy finds some."""
+        append = self._queue.append
         if self._closed:
             return Put.CLOSED
-        if len(self._queue) < self._capacity:
-            return Put.KEPT
-        if self._when_full != "drop_oldest":
-            return Put.FULL
-        self._queue.popleft()
-        self._drop(DropReason.QUEUE_FULL, 1)
-        return Put.MADE_ROOM
+        if self._when_full == "block" and not self._on_sender():
+            kept = False
+
+            def is_settled() -> bool:
+                nonlocal kept
+                kept = not self._closed and append(event)
+                return kept or self._closed
+
+            self._room.wait_for(is_settled, self._block_seconds)
+            return KEPT if kept else Put.CLOSED if self._closed else Put.FULL
+        while self._when_full == "drop_oldest" and self._queue.drop_oldest():
+            self._drop(DropReason.QUEUE_FULL, 1)
+            self._untold[DropReason.QUEUE_FULL] += 1
+            if append(event):
+                return Put.MADE_ROOM
+        return Put.FULL
+
+    def _count_losses(self) -> None:
+        for reason, count in self._queue.losses().items():
+            self._drop(reason, count)
+            self._untold[reason] += count
+        self._moved.notify_all()
+
+    def _is_over(self) -> bool:
+        return self._left and not self._in_flight
 
     def _drop(self, reason: DropReason, count: int) -> None:
         if count:
@@ -261,3 +430,8 @@ class Buffer:
 
     def _on_sender(self) -> bool:
         return self._sender == threading.get_ident()
+
+
+def _bounded(seconds: float) -> float:
+    """A time-out that locks take."""
+    return max(0.0, min(seconds, threading.TIMEOUT_MAX))

@@ -1,8 +1,6 @@
 """The client: what an app calls. Nothing here waits for the network, except ``flush`` and ``close``."""
 
-import os
 import threading
-import weakref
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -10,15 +8,17 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 from uuid import UUID
 
+from assay import lifecycle
 from assay.buffer import KEPT, Buffer, Put, Stats, WhenFull
 from assay.calls import EVENT_BYTES_MAX, Call, Stamps, completed, encoded, schema_version
 from assay.contract.errors import AssayError
+from assay.course import Breaker
 from assay.delivery import BATCH_BYTES_MAX, BATCH_EVENTS_MAX, BatchLimits, DropReason
 from assay.encoding import sanitised
 from assay.errors import EventsDropped, EventTooLarge, InvalidSetting, MalformedCall, PlanViolation
 from assay.notices import Notices, OnDrop, OnError
-from assay.sender import Pace, Sender, forget_running, watch_exit
-from assay.transport import HttpTransport, Transport, endpoint, importing
+from assay.sender import Pace, Sender
+from assay.transport import HttpTransport, Transport, endpoint
 
 if TYPE_CHECKING:
     from assay.contract.plan import Plan
@@ -50,7 +50,11 @@ class Client:
         gzip: Whether to compress requests.
         timeout_seconds: For one request.
         retry_seconds_max: How long one batch is retried; then it is dropped as ``expired``.
+        breaker_failures: After so many failed requests in a row, only single events are sent, as probes ...
+        breaker_seconds: ... at first after so long, then at growing intervals up to a minute, until one is answered.
         exit_seconds: How long the end of the process may be held up to send what is pending.
+        handle_sigterm: Whether SIGTERM too sends what is pending first. Needs the first client to be made in the main
+            thread; a handler of the app's own is called after ours.
         on_drop: Called with a reason and a count when events are dropped; on any thread, so be quick.
         on_error: Called with an AssayError for everything that goes wrong; likewise.
         trust_env: Whether httpx reads proxies and certificates from the environment.
@@ -77,7 +81,10 @@ class Client:
         gzip: bool = True,
         timeout_seconds: float = 10.0,
         retry_seconds_max: float = 12 * 3600.0,
+        breaker_failures: int = 5,
+        breaker_seconds: float = 15.0,
         exit_seconds: float = 5.0,
+        handle_sigterm: bool = True,
         on_drop: OnDrop | None = None,
         on_error: OnError | None = None,
         trust_env: bool = True,
@@ -97,10 +104,10 @@ class Client:
             timeout_seconds=timeout_seconds,
             retry_seconds_max=retry_seconds_max,
             exit_seconds=exit_seconds,
+            breaker=Breaker(breaker_failures, breaker_seconds),
         )
         self._open()
-        _watch_process()
-        _clients.add(self)
+        lifecycle.watch(self, handle_sigterm=handle_sigterm)
 
     # --- the six calls ---
 
@@ -243,6 +250,18 @@ class Client:
         """
         return self._sender.close(self._pace.exit_seconds if timeout is None else timeout)
 
+    async def aflush(self, timeout: float = 10.0) -> int:
+        """``flush`` for coroutines: the event loop goes on meanwhile."""
+        import asyncio  # late: an app without coroutines need not wait for it
+
+        return await asyncio.to_thread(self.flush, timeout)
+
+    async def aclose(self, timeout: float | None = None) -> int:
+        """``close`` for coroutines: the event loop goes on meanwhile."""
+        import asyncio
+
+        return await asyncio.to_thread(self.close, timeout)
+
     def stats(self) -> Stats:
         """What became of every event so far: ``tracked == delivered + dropped by reason + pending``."""
         return self._buffer.stats()
@@ -254,6 +273,14 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
 
     def __repr__(self) -> str:
         return f"<assay.Client url={self._url!r} pending={self.stats().pending}>"
@@ -319,8 +346,9 @@ class Client:
             raise error
 
     def _tell_of_loss(self, result: Put) -> None:
-        reason = DropReason.CLOSED if result is Put.CLOSED else DropReason.QUEUE_FULL
-        self._notices.dropped(reason, 1, EventsDropped(reason, 1))
+        losses = {DropReason.CLOSED if result is Put.CLOSED else DropReason.QUEUE_FULL: 1}
+        for reason, count in (self._buffer.untold() if result is Put.MADE_ROOM else losses).items():
+            self._notices.dropped(reason, count, EventsDropped(reason, count))
 
     # --- the process ---
 
@@ -337,32 +365,6 @@ class Client:
         self._open()
         if was_closed:
             self.close()
-
-
-_clients: weakref.WeakSet[Client] = weakref.WeakSet()
-_watching = threading.Lock()
-_is_watched = False
-
-
-def _watch_process() -> None:
-    """Ask to be told of the process's end and forks; with the first client, so that an import changes nothing."""
-    global _is_watched
-    with _watching:
-        if _is_watched:
-            return
-        _is_watched = True
-    watch_exit()
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(
-            before=importing.acquire, after_in_parent=importing.release, after_in_child=_begin_anew_in_child
-        )
-
-
-def _begin_anew_in_child() -> None:
-    importing.release()
-    forget_running()
-    for client in list(_clients):
-        client._reopen_in_child()
 
 
 def _object(value: object) -> dict[Any, Any] | None:
@@ -407,4 +409,6 @@ _RANGES: dict[str, tuple[float, float]] = {
     "timeout_seconds": (0.001, 3600),
     "retry_seconds_max": (0, float("inf")),
     "exit_seconds": (0, 3600),
+    "breaker_failures": (1, float("inf")),
+    "breaker_seconds": (0, 60),
 }

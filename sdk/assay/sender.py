@@ -1,15 +1,16 @@
 """The one thread that sends: takes batches, posts them, and settles each event exactly once."""
 
-import atexit
 import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from assay.buffer import Buffer
+from assay import lifecycle
+from assay.buffer import Buffer, Waited
 from assay.contract.times import format_instant
+from assay.course import Breaker, Course, expires
 from assay.delivery import (
     Answer,
     BatchLimits,
@@ -21,8 +22,6 @@ from assay.delivery import (
     batch_body,
     decide,
     halves,
-    jittered_seconds,
-    retry_delay_seconds,
 )
 from assay.errors import EventQuarantined, EventsDropped
 from assay.notices import Notices
@@ -38,6 +37,7 @@ class Pace:
     timeout_seconds: float
     retry_seconds_max: float
     exit_seconds: float
+    breaker: Breaker
 
 
 class Sender:
@@ -55,8 +55,9 @@ class Sender:
         self._pace = pace
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
+        self._course = Course(breaker=pace.breaker)
         self._gave_up = False
-        self._not_before = 0.0
+        self._was_closed = False
         self.started = False
 
     def start(self) -> None:
@@ -65,7 +66,7 @@ class Sender:
             if self.started:
                 return
             self.started = True
-            _running.add(self)
+            lifecycle.started(self)
             thread = threading.Thread(target=self._run, name="assay-sender", daemon=True)
             try:
                 thread.start()
@@ -73,9 +74,17 @@ class Sender:
             except RuntimeError:  # the interpreter is shutting down
                 self._thread = None
 
-    def hurry(self, now: float) -> float:
-        """Close the buffer at the process's end. Returns: monotonic seconds at which the time for the rest is over."""
-        self._buffer.close(now + self._pace.exit_seconds)
+    def nudge(self) -> None:
+        """Send at once what is pending, without waiting for it."""
+        self._buffer.flush(0)
+
+    def flush(self, began: float) -> None:
+        """Wait until what is pending has been sent, for ``exit_seconds`` from a moment on (monotonic seconds)."""
+        self._buffer.flush(began + self._pace.exit_seconds - time.monotonic())
+
+    def hurry(self, began: float) -> float:
+        """Take no more events. Returns: monotonic seconds at which the time for the rest is over."""
+        self._buffer.close(began + self._pace.exit_seconds)
         return self._buffer.ends_at
 
     def close(self, timeout_seconds: float) -> int:
@@ -91,50 +100,86 @@ class Sender:
             self._run()  # never started, or could not be: nothing else sends
         elif self._thread is not threading.current_thread():
             self._thread.join(max(0.0, min(self._buffer.ends_at - time.monotonic(), threading.TIMEOUT_MAX)))
-        _running.discard(self)
+        lifecycle.stopped(self)
         self._tell_dropped(DropReason.DEADLINE, self._buffer.abandon(), f"not sent within {timeout_seconds:g} s")
-        unanswered = self._buffer.stats().pending
-        if unanswered:
-            self._notices.say("assay.unanswered_at_close", unanswered)
+        stats = self._buffer.stats()
+        if stats.spooled:
+            self._notices.say("assay.events_left_in_spool", stats.spooled)
+        if stats.pending > stats.spooled:
+            self._notices.say("assay.unanswered_at_close", stats.pending - stats.spooled)
         self._notices.close()
-        return self._lost() - lost_before + unanswered
+        return self._lost() - lost_before + stats.pending
 
     def _lost(self) -> int:
         return self._buffer.stats().dropped.get(DropReason.DEADLINE, 0)
 
     def _run(self) -> None:
         try:
-            while not self._gave_up and self._buffer.wait_for_batch(self._pace.limits, self._pace.linger_seconds):
+            while not self._gave_up and self._next() is not Waited.OVER:
                 self._deliver(self._buffer.take(self._pace.limits))
         finally:
             self._transport.close()
 
+    def _next(self) -> Waited:
+        return self._buffer.wait_for_batch(self._pace.limits, self._pace.linger_seconds)
+
     def _deliver(self, batch: list[bytes]) -> None:
-        # Halves of a split batch go back to the front, so events leave in their order.
-        parts = deque([batch])
-        while parts:
+        """Send the same events until the collector, or the time we have, says the last word on each of them."""
+        for reason, count in self._buffer.untold().items():
+            self._tell_dropped(reason, count, "in the spool")
+        # What is to be sent again goes back to the front, so events leave in their order.
+        parts = deque([batch] if batch else [])
+        first_at: float | None = None
+        while parts and self._await_turn():
             part = parts.popleft()
-            decision = self._final_answer(part)
+            if self._course.is_open and len(part) > 1:
+                # One event is enough to learn whether the collector is there again.
+                parts.appendleft(part[1:])
+                part = part[:1]
+            first_at = time.monotonic() if first_at is None else first_at
+            decision = decide(self._send(part), len(part), time.time())
+            if isinstance(decision, Retry):
+                parts.appendleft(part)
+                if not self._may_retry(decision, first_at):
+                    self._settle(_joined(parts), Refused(DropReason.EXPIRED, decision.detail))
+                    return
+                continue
+            self._course = self._course.succeeded()
             if isinstance(decision, Split):
                 parts.extendleft(reversed(halves(part)))
             else:
                 self._settle(part, decision)
+        if parts:
+            self._settle(_joined(parts), Refused(DropReason.DEADLINE, ""))
 
-    def _final_answer(self, events: list[bytes]) -> Delivered | Refused | Split:
-        """Send the same events until the collector, or the time we have, says the last word on them."""
-        attempt, first_at, was_closed = 0, time.monotonic(), self._buffer.closed
-        while True:
-            if not self._wait_as_asked():
-                return Refused(DropReason.DEADLINE, "")
-            attempt += 1
-            decision = decide(self._send(events), len(events), time.time())
-            if not isinstance(decision, Retry):
-                return decision
-            reason = self._wait(decision, attempt, first_at)
-            if reason is not None:
-                return Refused(reason, decision.detail)
-            if self._buffer.closed and not was_closed:
-                attempt, was_closed = 0, True  # the last seconds are too few for the long waits of an outage
+    def _may_retry(self, retry: Retry, first_at: float) -> bool:
+        self._course = self._course.failed(retry, time.monotonic(), random.random())  # noqa: S311 - no secret
+        if expires(first_at, self._course.ready_at, self._pace.retry_seconds_max):
+            return False
+        self._buffer.count_retry()
+        seconds = self._course.ready_at - time.monotonic()
+        self._notices.say(
+            f"assay.batch_retried reason={retry.detail!r}",
+            detail=f"attempt={self._course.failures} delay_seconds={seconds:.1f}",
+        )
+        return True
+
+    def _await_turn(self) -> bool:
+        """Wait until a request may go. Returns: whether there is time for it; what has none now has none later."""
+        hurries = self._buffer.hurries
+        while not self._gave_up:
+            if self._buffer.closed and not self._was_closed:
+                self._was_closed = True
+                self._course = self._course.closing()
+            ready_at = self._course.ready_at
+            if ready_at >= self._buffer.ends_at:
+                self._gave_up = True
+            elif ready_at <= time.monotonic():
+                return True
+            elif self._buffer.wait(ready_at, hurries):
+                hurries = self._buffer.hurries
+                self._course = self._course.hurried()
+        return False
 
     def _send(self, events: list[bytes]) -> Answer:
         seconds = min(self._pace.timeout_seconds, self._buffer.ends_at - time.monotonic())
@@ -146,33 +191,12 @@ class Sender:
         except Exception as error:  # noqa: BLE001 - a transport of the app's own must not stop the thread
             return Answer(status=0, failure=type(error).__name__)
 
-    def _wait(self, retry: Retry, attempt: int, first_at: float) -> DropReason | None:
-        delay = retry_delay_seconds(attempt, retry.asked_seconds)
-        seconds = jittered_seconds(delay, random.random())  # noqa: S311 - spreads clients; no secret
-        now = time.monotonic()
-        asked_seconds = min(retry.asked_seconds, seconds)
-        self._not_before = now + asked_seconds
-        if now - first_at + seconds > self._pace.retry_seconds_max:
-            return DropReason.EXPIRED
-        self._notices.say(
-            f"assay.batch_retried reason={retry.detail!r}", detail=f"attempt={attempt} delay_seconds={seconds:.1f}"
-        )
-        return None if self._pause(seconds, asked_seconds) else DropReason.DEADLINE
-
-    def _wait_as_asked(self) -> bool:
-        """A Retry-After is for the collector's sake, so it also holds for the batch that comes next."""
-        seconds = self._not_before - time.monotonic()
-        return not self._gave_up and (seconds <= 0 or self._pause(seconds, seconds))
-
-    def _pause(self, seconds: float, asked_seconds: float) -> bool:
-        in_time = self._buffer.pause(seconds, asked_seconds)
-        # What cannot be tried again in time is no use trying for every batch that is left.
-        self._gave_up = not in_time
-        return in_time
-
     def _settle(self, events: list[bytes], decision: Delivered | Refused) -> None:
         count = len(events)
         if isinstance(decision, Refused):
+            if decision.reason is DropReason.DEADLINE and self._buffer.lasts:
+                self._buffer.give_back(count)
+                return
             self._buffer.settle(dropped={decision.reason: count})
             self._tell_dropped(decision.reason, count, decision.detail)
             return
@@ -192,24 +216,5 @@ class Sender:
             self._notices.dropped(reason, count, EventsDropped(reason, count, detail), f"detail={detail!r}")
 
 
-# Senders whose thread runs in this process. Strong: they live until they are closed.
-_running: set[Sender] = set()
-
-
-def forget_running() -> None:
-    """In a forked child: the threads are the parent's."""
-    _running.clear()
-
-
-def watch_exit(register: Callable[[Callable[[], object]], object] = atexit.register) -> None:
-    """Have what is pending sent when the process ends, all clients at once under the longest of their deadlines."""
-    register(_at_exit)
-
-
-def _at_exit() -> None:
-    now = time.monotonic()
-    senders = list(_running)
-    for sender in senders:  # all begin to hurry before the first is waited for
-        sender.hurry(now)
-    for sender in senders:
-        sender.close(max(0.0, sender.hurry(now) - time.monotonic()))
+def _joined(parts: Iterable[list[bytes]]) -> list[bytes]:
+    return [event for part in parts for event in part]

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from assay._version import __version__
 from assay.delivery import Answer
 from assay.errors import InvalidSetting
+from assay.lifecycle import hold_over_forks
 
 if TYPE_CHECKING:
     import httpx
@@ -19,8 +20,8 @@ ANSWER_BYTES_MAX = 4 * 1024 * 1024
 GZIP_BYTES_MIN = 1_024
 
 # Held while httpx is being imported and set up, which happens on a sender's thread. A fork in the middle of that would
-# leave half-made modules in the child, and their locks taken for ever, so forks wait for this one (see Client).
-importing = threading.Lock()
+# leave half-made modules in the child, and their locks taken for ever, so forks wait for this one.
+importing = hold_over_forks(threading.Lock())
 
 
 class Transport(Protocol):

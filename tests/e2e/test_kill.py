@@ -1,19 +1,21 @@
 """The collector is killed twenty times under load, and keeps every promise that it made."""
 
+import os
 import random
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import httpx
 
 from assay.contract.times import format_instant
-from serving import assay, serving
+from serving import Serving, assay, serving
 
 from .house import House, opened_house, stored_ids
 from .peers import ROOT
@@ -25,7 +27,8 @@ FLAGS = ("--plan", PLAN, "--definitions", DEFINITIONS)
 KILLS = 20
 SENDERS = 3
 LOAD_SECONDS_MAX = 0.6  # from one start to the next kill
-RESTART_SECONDS_MAX = 2.0
+RESTART_CPU_SECONDS_MAX = 2.0
+RESTART_SECONDS_MAX = 10.0  # for whatever else this machine has to do meanwhile
 EVENTS_MAX = 40  # of one batch
 _DAY = 86_400_000_000
 
@@ -134,12 +137,20 @@ def test_what_was_acknowledged_survives_twenty_kills(tmp_path):
     assert KILLS <= sum(sender.sent_again for sender in senders), "the kills came between requests"
     verified = assay(tmp_path, "verify", *FLAGS)
     assert 0 == verified.returncode, verified.stdout + verified.stderr
-    # The quickest tells what a start takes; the others, what else this machine had to do.
-    assert min(restarts) < RESTART_SECONDS_MAX
+    assert max(restart.cpu_seconds for restart in restarts) < RESTART_CPU_SECONDS_MAX
+    assert min(restart.seconds for restart in restarts) < RESTART_SECONDS_MAX
 
 
-def _kill_often(house: House, senders: list[Sender], rng: random.Random) -> list[float]:
-    """Kill and start again KILLS times, then stop in order once all is decided; how long starts took, in seconds."""
+@dataclass(frozen=True)
+class Restart:
+    """What it took until the first connection was accepted."""
+
+    seconds: float
+    cpu_seconds: float  # of parent and worker; 0.0 where the system does not say
+
+
+def _kill_often(house: House, senders: list[Sender], rng: random.Random) -> list[Restart]:
+    """Kill and start again KILLS times, then stop in order once all is decided."""
     restarts = []
     collector = house.collector
     with ExitStack() as stack:
@@ -148,12 +159,20 @@ def _kill_often(house: House, senders: list[Sender], rng: random.Random) -> list
             collector.kill()
             started = time.monotonic()
             collector = stack.enter_context(serving(house.folder, *FLAGS, port=house.collector.port))
-            restarts.append(time.monotonic() - started)
+            restarts.append(Restart(time.monotonic() - started, _cpu_seconds(collector)))
         for sender in senders:
             sender.finish()
         replace(house, collector=collector).wait_until_decided()
         assert 0 == collector.terminate()
     return restarts
+
+
+def _cpu_seconds(collector: Serving) -> float:
+    if not Path("/proc/self/stat").exists():
+        return 0.0
+    stats = (Path(f"/proc/{pid}/stat").read_text() for pid in (collector.process.pid, *collector.workers()))
+    fields = (stat.rpartition(")")[2].split() for stat in stats)  # what follows the name, which may hold anything
+    return sum(int(each[11]) + int(each[12]) for each in fields) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager

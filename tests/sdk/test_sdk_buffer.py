@@ -89,33 +89,20 @@ def test_flush_waits_for_what_was_there_before_it():
     assert 2 == buffer.flush(0)
 
 
-def test_a_flush_ends_our_own_wait_but_not_the_collectors():
-    """A pause is cut to what the collector asked for when somebody flushes."""
+def test_a_wait_ends_when_somebody_is_in_a_hurry():
+    """A flush or close wakes the sender, which then learns from its course whether it may go."""
     buffer = Buffer(2, "drop_newest", 0)
     buffer.put(b"1")
     buffer.take(BatchLimits())
-    paused: list[float] = []
-
-    def pause() -> None:
-        start = time.monotonic()
-        assert buffer.pause(60, 0.2)
-        paused.append(time.monotonic() - start)
-
-    sender = threading.Thread(target=pause)
+    hurried: list[bool] = []
+    before = buffer.hurries
+    sender = threading.Thread(target=lambda: hurried.append(buffer.wait(time.monotonic() + 60, before)))
     sender.start()
-    while sender.is_alive():
-        buffer.flush(0.01)
+    buffer.flush(0)
     sender.join()
 
-    assert 0.2 <= paused[0] < 30
-
-
-def test_a_pause_beyond_the_deadline_is_not_begun():
-    """There would be no time to try again."""
-    buffer = Buffer(1, "drop_newest", 0)
-    buffer.close(time.monotonic() + 5)
-
-    assert buffer.pause(60, 0) is False
+    assert [True] == hurried
+    assert buffer.wait(time.monotonic() + 0.01, buffer.hurries) is False
 
 
 @given(

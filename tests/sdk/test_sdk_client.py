@@ -487,6 +487,7 @@ def test_tracked_is_delivered_and_dropped_and_pending(answers, calls, when_full,
         batch_events_max=4,
         when_full=when_full,
         retry_seconds_max=retry_seconds_max,
+        breaker_seconds=0.001,
     )
     for call in calls:
         if call == "flush":

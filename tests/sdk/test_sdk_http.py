@@ -110,6 +110,34 @@ def test_the_next_batch_waits_too():
     assert [[1], [2]] == numbers(server)
 
 
+def test_an_open_circuit_sends_single_events_until_one_gets_through():
+    """Three failures open it; flushing does not hurry it; the first answer closes it, and the rest follows at once."""
+    settings = {"breaker_failures": 3, "breaker_seconds": 0.3}
+    with ScriptedServer([Reply(500)] * 4) as server, Client(server.url, "key", **settings) as client:
+        for n in range(5):
+            client.track("u1", "Seen", {"n": n})
+        start = time.monotonic()
+        while client.flush(0.02):
+            pass
+        took = time.monotonic() - start
+        assert (5, 4) == (client.stats().delivered, client.stats().retried)
+
+    assert [5, 5, 5, 1, 1, 4] == [len(request.events) for request in server.requests]
+    assert took >= 0.3 + 0.6
+
+
+def test_a_close_probes_an_open_circuit_once_more():
+    """A collector that has come back a moment ago gets what is pending."""
+    settings = {"breaker_failures": 1, "breaker_seconds": 60}
+    with ScriptedServer([Reply(500)]) as server:
+        client = Client(server.url, "key", **settings)
+        client.track("u1", "Seen", {"n": 1})
+        client.flush(0.2)
+        assert 0 == client.close(10)
+
+    assert [[1], [1]] == numbers(server)
+
+
 def test_a_batch_that_is_too_large_is_split():
     """Until it fits; an event that is too large alone is dropped by that reason, its neighbours are not."""
 

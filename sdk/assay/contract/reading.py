@@ -185,7 +185,7 @@ def _open_single(body: bytes, type: MessageType) -> Envelope:
 
 # Strings first, so that brackets inside them are not seen. One that is never closed is taken to its end: looking for
 # another beginning inside it costs the square of its length.
-_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[{}\[\],:]', re.DOTALL)
+_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+("?)|[{}\[\],:]', re.DOTALL)
 
 
 def _split_object(body: bytes) -> Iterator[tuple[str, bytes]]:
@@ -211,6 +211,7 @@ def _split_array(span: bytes) -> list[bytes]:
 def _split(inner: bytes) -> Iterator[bytes]:
     """The parts between top-level commas."""
     depth = start = 0
+    token = None
     for token in _TOKEN.finditer(inner):
         sign = token[0]
         if sign in (b"{", b"["):
@@ -222,7 +223,7 @@ def _split(inner: bytes) -> Iterator[bytes]:
         elif sign == b"," and depth == 0:
             yield inner[start : token.start()].strip()
             start = token.end()
-    if depth:
+    if depth or (token is not None and token[1] == b""):
         raise UnreadableBody("invalid_json", "the body is not valid JSON, or was cut off")
     yield inner[start:].strip()
 

@@ -20,7 +20,7 @@ INSTANT_MIN = (datetime(1, 1, 1, tzinfo=UTC) - _EPOCH) // _ONE_MICROSECOND
 INSTANT_MAX = (datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC) - _EPOCH) // _ONE_MICROSECOND
 
 _LEAP_SECOND = re.compile(r"^(.*[T ]\d\d:\d\d:)60(.*)$")
-_NUMBER = re.compile(r"-?[0-9]{1,17}(?:\.[0-9]{1,9})?\Z")
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?\Z")
 _BASIC_DATE_CHARS = 8  # 20260301 is a day
 
 
@@ -85,8 +85,10 @@ def _micros(moment: datetime) -> int:
 
 
 def _parse_odd_text(text: str) -> int:
-    if _NUMBER.match(text):
-        return _from_number(float(text) if "." in text else int(text))
+    number = _NUMBER.match(text)
+    if number:
+        # More digits than any instant has need not be read exactly.
+        return _from_number(float(text) if number[1] or len(text) > 20 else int(text))
     leap = _LEAP_SECOND.match(text)
     if leap:
         return _in_range(parse_instant(f"{leap[1]}59{leap[2]}") + SECOND)

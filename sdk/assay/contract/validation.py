@@ -25,6 +25,7 @@ EXPLAINED_DEPTH_MAX = 200
 # No event has so many; the walk over an instance that contains itself ends here.
 VALUES_MAX = 200_000
 
+
 class EventValidator:
     """One schema, compiled; it never raises, whatever the instance."""
 

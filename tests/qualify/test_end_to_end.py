@@ -1,0 +1,68 @@
+"""The simulated product with every fault knob on: the leads are the planted truth, in any order of delivery."""
+
+from collections.abc import Callable, Iterator, Sequence
+from random import Random
+from typing import Any
+
+import pytest
+from examples.planboard import DEFAULT_NOW, DEFINITIONS, Entity, Faults, Message, Simulation, build
+from examples.planboard.messages import write_instant
+
+from assay.contract.times import HOUR
+from assay_collector.store import Counts
+from qualify.house import House, opened
+from qualify.planboard import catalogue, plan
+
+RECEIVED_AT = DEFAULT_NOW + HOUR
+BATCH = 100
+
+ORDERS: dict[str, Callable[[Sequence[Message]], list[Message]]] = {
+    "as delivered": list,
+    "backwards": lambda messages: list(reversed(messages)),
+    "shuffled": lambda messages: Random(1).sample(messages, len(messages)),
+}
+
+
+@pytest.fixture(scope="module", params=(7, 8, 9), ids="seed {}".format)
+def simulation(request: pytest.FixtureRequest) -> Simulation:
+    return build(request.param, scale=0.1, faults=Faults.every())
+
+
+@pytest.fixture(scope="module")
+def door() -> Iterator[House]:
+    with opened(catalogue(), plan()) as house:
+        yield house
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_the_leads_are_the_planted_truth(door: House, simulation: Simulation, order: str):
+    """Duplicates, lateness, disorder, wrong clocks, bots, refusals and bad events; decided now and then on the way."""
+    door.clear()
+    messages = [_sent(message) for message in ORDERS[order](simulation.messages)]
+    for start in range(0, len(messages), BATCH):
+        door.receive(messages[start : start + BATCH], now=RECEIVED_AT)
+        if start % (20 * BATCH) == 0:
+            door.decide(RECEIVED_AT)
+    door.decide(RECEIVED_AT)
+
+    assert [] == simulation.differences(_leads(door))
+    assert _expected(simulation) == door.store.events.counts()
+    assert () == door.differences(RECEIVED_AT)
+
+
+def _sent(message: Message) -> dict[str, Any]:
+    """As its device sends it; a device whose clock is off stamps it by that clock."""
+    stamp = {"sentAt": write_instant(RECEIVED_AT + message.skew)} if message.skew else {}
+    return {**message.body, **stamp}
+
+
+def _leads(house: House) -> dict[str, dict[Entity, int]]:
+    return {
+        definition: {Entity(kind, name): at for name, at in house.since(definition).items()}
+        for definition, kind in DEFINITIONS.items()
+    }
+
+
+def _expected(simulation: Simulation) -> Counts:
+    counts = simulation.expected_counts
+    return Counts(stored=counts.stored, duplicates=counts.duplicates, conflicts=0, quarantined=dict(counts.quarantined))

@@ -145,8 +145,8 @@ def test_a_definition_without_an_example_is_warned_of():
     assert ("D204", "warning", 1, 1) == (found.rule, found.severity, found.line, found.column)
 
 
-def test_definitions_that_cannot_run_yet_are_linted_as_well():
-    """Their words are checked against the plan."""
+def test_the_words_of_every_kind_of_signal_are_checked():
+    """Those that a member is asked of as well."""
     signals = "signals: {a: {since: Task Aded}, m: {members: {count: Task Aded}, having: at least 1}}"
     body = f"{signals}\nqualify: {{a: more than 3}}"
     assert ["1:22", "1:55"] == [text.split(": ")[0] for text in body_lint(body, planboard()) if "D101" in text]

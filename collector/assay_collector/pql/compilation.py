@@ -7,7 +7,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from assay_collector.pql.comparators import Comparator, UnreadableComparator, parse_comparator
-from assay_collector.pql.compiler import compile_definition
+from assay_collector.pql.compiler import Compiled, compile_definition
 from assay_collector.pql.definition import Catalogue, Definition, Exclusion, Project
 from assay_collector.pql.problems import Findings, Problem, did_you_mean, problem, quoted
 from assay_collector.pql.structure import check_project
@@ -22,8 +22,12 @@ class Source:
 
     file: str
     tree: Tree
-    # None if it cannot run; the reasons are among the problems.
-    definition: Definition | None
+    compiled: Compiled
+
+    @property
+    def definition(self) -> Definition | None:
+        """None if it cannot run; the reasons are among the problems."""
+        return self.compiled.definition
 
 
 @dataclass(frozen=True)
@@ -107,8 +111,13 @@ def _read_project(findings: Findings) -> Project:
     if check_project(findings):
         return Project()
     document: dict[str, Any] = findings.tree.value
-    values = {name: tuple(listed) for name, listed in document.get("values", {}).items()}
-    project = Project(name=document["project"], timezone=document.get("timezone", "UTC"), values=values)
+    project = Project(
+        name=document["project"],
+        timezone=document.get("timezone", "UTC"),
+        values={name: tuple(listed) for name, listed in document.get("values", {}).items()},
+        marketing=tuple(document.get("marketing", ())),
+        max_definitions_per_stage=document.get("max_definitions_per_stage", 7),
+    )
     _check_timezone(findings, project.timezone)
     exclude = document.get("exclude", {})
     lists = {name: _exclusion(findings, name, project) for name in exclude.get("lists", {})}

@@ -411,6 +411,8 @@ class Project:
     lists: Mapping[str, Exclusion] = field(default_factory=dict)
     default_lists: tuple[str, ...] = ()
     values: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    marketing: tuple[str, ...] = ()  # events that show interest in marketing, not use of the product
+    max_definitions_per_stage: int = 7
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -398,7 +398,7 @@ def _definition() -> Schema:
             "tests": _tests(),
         },
         ("pql", "why", "predicts"),
-        anyOf=[{"required": ["qualify"]}, {"required": ["stages"]}],
+        oneOf=[{"required": ["qualify"]}, {"required": ["stages"]}],
         description="Which users or accounts are product-qualified.",
     )
 

@@ -11,8 +11,6 @@ from assay_collector.pql.yaml_tree import Path, Position, Tree
 
 Severity = Literal["error", "warning"]
 
-NOT_YET: Final = "E-not-yet"
-
 # An id never changes its meaning; docs/definitions.md explains each.
 RULES: Final[dict[str, tuple[Severity, str]]] = {
     "D001": ("error", "the file is not readable as YAML"),
@@ -22,9 +20,13 @@ RULES: Final[dict[str, tuple[Severity, str]]] = {
     "D005": ("error", "a comparator is misspelt"),
     "D006": ("error", "the project has no such exclusion list"),
     "D007": ("error", "the project has no such list of values"),
-    "D008": ("error", "a window is empty, or cannot be read"),
+    "D008": ("error", "a window or duration cannot be exact, or is empty"),
     "D009": ("error", "nobody owns the definition"),
     "D010": ("error", "the project file contradicts itself"),
+    "D011": ("error", "a trait is asked of an entity that has none of its kind"),
+    "D012": ("error", "a signal is of a kind that cannot stand here"),
+    "D013": ("error", "a score is incomplete, or stands where it decides nothing"),
+    "D014": ("error", "two clauses of the definition contradict each other"),
     "D101": ("error", "the plan has no such event"),
     "D102": ("error", "the event has no such property"),
     "D103": ("error", "the property never has this value"),
@@ -34,7 +36,9 @@ RULES: Final[dict[str, tuple[Severity, str]]] = {
     "D203": ("warning", "signing up is enough to qualify"),
     "D204": ("warning", "the definition has no example"),
     "D205": ("error", "it holds of everybody from the beginning, so nobody ever enters"),
-    NOT_YET: ("error", "the language has this, and this version does not run it yet"),
+    "D206": ("warning", "only marketing events decide"),
+    "D207": ("warning", "two definitions are nearly the same"),
+    "D208": ("warning", "too many definitions are of one stage"),
 }
 
 
@@ -75,11 +79,6 @@ class Findings:
         """Note a problem with the value at a path, or with the key that leads to it."""
         position = self.tree.at_key(path) if on_key else self.tree.at(path)
         self.problems.append(problem(self.file, position, rule, message))
-
-    def add_not_yet(self, path: Path, what: str) -> None:
-        """Note a part of the language that this version does not run."""
-        message = f"{what} is part of the language, but this version does not run it yet; take it out"
-        self.add(NOT_YET, path, message, on_key=True)
 
 
 def problem(file: str, position: Position, rule: str, message: str) -> Problem:

@@ -14,6 +14,7 @@ from assay_collector.pql.schema_parts import (
     ref,
     shared_defs,
     text,
+    whole,
 )
 
 
@@ -39,6 +40,16 @@ def _project() -> Schema:
                     ),
                     "lists": named("the lists", exclusion, f"^{SIGNAL_NAME}$"),
                 },
+            ),
+            "marketing": list_of(
+                "event names",
+                text("an event name"),
+                uniqueItems=True,
+                description="Events that show interest in marketing, not use of the product.",
+                examples=[["Page Viewed", "Email Opened"]],
+            ),
+            "max_definitions_per_stage": whole(
+                "a whole number", 1, description="More definitions of one stage than this are warned of; by default 7."
             ),
             "values": named(
                 "lists of values",

@@ -81,7 +81,7 @@ def _describe(error: ValidationError) -> _Described:
         case "oneOf" | "anyOf" if not isinstance(instance, dict):
             return  # `type` has said so already
         case "oneOf" | "anyOf":
-            yield path, _one_of(path, instance, error.validator_value), False
+            yield _one_of(path, instance, error.validator_value)
         case "not":
             yield path, _forbidden(path, error), True
         case _:
@@ -116,17 +116,19 @@ def _bad_name(path: Path, name: Any, schema: dict[str, Any]) -> tuple[Path, str,
     return (*path, str(name)), message, True
 
 
-def _one_of(path: Path, instance: Any, branches: Any) -> str:
+def _one_of(path: Path, instance: Any, branches: Any) -> tuple[Path, str, bool]:
     names: list[str] = [branch["required"][0] for branch in branches]
-    present = [name for name in names if name in instance]
-    if not present and len(names) > 3:
+    present = [name for name in instance if name in names]
+    if present:
+        both = f"{' and '.join(map(quoted, present))}; only one of them can stand here"
+        return (*path, present[-1]), f"{_place(path)} has {both}", True
+    message = f"{_place(path)} needs {' or '.join(map(quoted, names))}"
+    if len(names) > 3:
         unknown = next(iter(instance), "")
         near = closest(unknown, names) if isinstance(unknown, str) else None
         hint = f"; did you mean {quoted(near)}?" if near else ""
-        return f"{_place(path)} needs one of {', '.join(map(quoted, names))}{hint}"
-    if not present:
-        return f"{_place(path)} needs {' or '.join(map(quoted, names))}"
-    return f"{_place(path)} has {' and '.join(map(quoted, present))}; only one of them can stand here"
+        message = f"{_place(path)} needs one of {', '.join(map(quoted, names))}{hint}"
+    return path, message, False
 
 
 def _forbidden(path: Path, error: ValidationError) -> str:

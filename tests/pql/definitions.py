@@ -24,6 +24,7 @@ exclude:
     students: {account.segment: education}
 values:
   disposable: [mailinator.example, tempmail.example]
+marketing: [Pricing Viewed]
 """
 
 HEADER = """\

@@ -237,6 +237,7 @@ def test_a_file_may_hold_several_definitions():
 
 # --- the hash ---------------------------------------------------------------------------------------------------------
 
+
 @st.composite
 def respelt(draw: st.DrawFn, value: Any) -> str:
     """The same YAML, its keys in another order, in another style, with other spaces and comments."""

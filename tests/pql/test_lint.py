@@ -104,6 +104,77 @@ TASKS = "signals: {tasks: {count: Task Added}}\n"
             "2:1: warning D203: signing up is enough to qualify",
         ),
         (
+            "signals: {a: {active_days: Task Added, within: 7 days}}\nqualify: {a: at least 8}",
+            "2:14: error D202: `a: at least 8` never holds; a count is at most 7 in this window",
+        ),
+        (
+            "signals: {m: {members: {active_days: any, within: 48h}, having: at least 4}}\nqualify: {m: at least 1}",
+            "1:65: error D202: `having: at least 4` never holds; a count is at most 3 in this window",
+        ),
+        (
+            "signals: {q: {sequence: [Pricing Viewed, Contact Requested], apart: 3 days}}\nqualify: {q: at least 50%}",
+            "2:14: error D202: `q: at least 50%` asks a count for a share",
+        ),
+        (
+            TASKS + "qualify: {tasks: at least 1}\ntiers: {hot: {tasks: less than 0}}",
+            "3:22: error D202: `tasks: less than 0` never holds",
+        ),
+        (
+            "signals: {u: {sum: Premium Used, of: units}}\nqualify: {u: lots}",
+            "2:14: error D202: `u: lots` never holds; this is a number, such as `at least 1`",
+        ),
+        (
+            TASKS + "qualify: {score: [{each: tasks, points: 2, cap: 10}, "
+            "{when: {account.test: true}, points: -5}], enter: 11}",
+            "2:104: error D202: the score never reaches 11; all items together give 10 at most",
+        ),
+        (
+            TASKS + "qualify: {score: [{each: tasks, points: 2, cap: 10}], enter: 8}\ntiers: {A: {score: at least 20}}",
+            "3:20: error D202: the score never reaches 20; all items together give 10 at most",
+        ),
+        (
+            "signals: {s: {since: Task Added}}\nqualify: {s: less than 0 days}",
+            "2:14: error D202: `s: less than 0 days` never holds; a time since is never below nothing",
+        ),
+        (
+            "signals: {a: {count: Account Created}}\nqualify: {score: [{each: a, points: 20}], enter: 20}",
+            "2:1: warning D203: signing up is enough to qualify",
+        ),
+        (
+            "signals: {m: {members: {count: Account Created}, having: at least 1}}\nqualify: {m: at least 1}",
+            "2:1: warning D203: signing up is enough to qualify",
+        ),
+        (
+            "signals: {s: {since: Account Created}}\nqualify: {s: more than 3 days}",
+            "2:1: warning D203: signing up is enough to qualify",
+        ),
+        (
+            "signals: {a: {count: Account Created}, t: {count: Task Added}}\n"
+            "stages: [{name: one, qualify: {a: at least 1}}, {name: two, qualify: {t: at least 1}}]",
+            "2:1: warning D203: signing up is enough to qualify",
+        ),
+        (
+            "signals: {a: {count: Pricing Viewed}}\nqualify: {a: at least 3}",
+            "2:1: warning D206: only marketing events decide (`Pricing Viewed`); add a signal of somebody using",
+        ),
+        (
+            TASKS + "qualify: {score: [{each: tasks, points: 2}], enter: 0}",
+            "2:1: error D205: this holds of everybody",
+        ),
+        (
+            "signals: {m: {members: {count: Task Added}, having: 1, where: {user.rolle: admin}}}\n"
+            "qualify: {m: at least 1}",
+            "1:64: warning D104: the plan has no trait `user.rolle`; did you mean `user.role`?",
+        ),
+        (
+            TASKS + "qualify: {tasks: at least 1}\nlifecycle: {convert: {event: Plan Upgradde}}",
+            "3:30: error D101: the plan has no event `Plan Upgradde`; did you mean `Plan Upgraded`?",
+        ),
+        (
+            "signals: {q: {sequence: [Pricing Viewed, Contact Reqested], apart: 1h}}\nqualify: {q: at least 1}",
+            "1:25: error D101: the plan has no event `Contact Reqested`",
+        ),
+        (
             TASKS + "qualify: {tasks: at most 5}",
             "2:1: error D205: this holds of everybody before anything has happened, so nobody ever enters it",
         ),
@@ -126,6 +197,14 @@ def test_each_rule_says_where_what_and_what_would_be_right(body: str, finding: s
         "signals: {size: {trait: account.employees}}\nqualify: {size: at least 50}",
         TASKS + "qualify: {tasks: at least 1, not: {account.plan_state: paid}}",
         "signals: {a: {count: Account Created}, t: {count: Task Added}}\nqualify: {a: at least 1, t: at least 1}",
+        "signals: {a: {active_days: Task Added, within: 7 days}}\nqualify: {a: at least 7}",
+        "signals: {t: {count: Task Added, within: 7 days}}\nqualify: {t: at most 0}",
+        "signals: {p: {count: Pricing Viewed}, t: {count: Task Added}}\n"
+        "qualify: {any: [{p: at least 3}, {t: at least 3}]}",
+        "signals: {p: {count: [Pricing Viewed, Task Added]}}\nqualify: {p: at least 3}",
+        "signals: {a: {count: Task Added, within: 7 days of Account Created}}\n"
+        "qualify: {not: {a: is known}, account.test: false}",
+        TASKS + "qualify: {tasks: at least 1}\nlifecycle: {exit: {tasks: at least 9}}",
     ],
 )
 def test_what_is_meant_is_left_alone(body: str):
@@ -150,6 +229,60 @@ def test_the_words_of_every_kind_of_signal_are_checked():
     signals = "signals: {a: {since: Task Aded}, m: {members: {count: Task Aded}, having: at least 1}}"
     body = f"{signals}\nqualify: {{a: more than 3}}"
     assert ["1:22", "1:55"] == [text.split(": ")[0] for text in body_lint(body, planboard()) if "D101" in text]
+
+
+def definition(id: str, body: str, entity: str = "account") -> str:
+    """A definition of this id."""
+    return (HEADER + body).replace("probe", id).replace("account,", f"{entity},")
+
+
+def folder_lint(*texts: str, project: str = PROJECT) -> list[str]:
+    """What is said of definitions beside each other."""
+    documents = {f"{chr(97 + index)}.yaml": text for index, text in enumerate(texts)} | {"project.yaml": project}
+    return [str(problem) for problem in lint_definitions(documents)]
+
+
+FIVE = "signals: {a: {count: A}, b: {count: B}, c: {count: C}, d: {count: D}, e: {count: E}}\n"
+SAME = FIVE + "qualify: {a: at least 1, b: at least 1, c: at least 1, d: at least 1, e: at least 1}"
+
+
+def test_definitions_that_are_nearly_the_same_are_warned_of():
+    """More than 80 % of the criteria of both, whatever the signals are called."""
+    renamed = "signals: {z: {count: A}, b: {count: B}, c: {count: C}, d: {count: D}, e: {count: E}}\n" + (
+        "qualify: {z: more than 0.5, b: at least 1, c: at least 1, d: at least 1, e: at least 1}"
+    ).replace("more than 0.5", "at least 1.0")
+    more = SAME.replace("e: at least 1}", "e: at least 1, account.x: 1}")
+    assert [
+        "b.yaml:1:1: warning D207: 5 of the 5 criteria of this and of `one` (a.yaml) are the same; "
+        "make them one definition, or let them differ"
+    ] == folder_lint(definition("one", SAME), definition("two", renamed))
+    assert ["5 of the 6"] == [text[26:36] for text in folder_lint(definition("one", SAME), definition("two", more))]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        definition("two", SAME.replace("e: at least 1}", "e: at least 2}")),
+        definition("two", SAME, entity="user"),
+        definition("two", SAME.replace("count: A}", "count: A, within: 7 days}")),
+        definition("two", SAME + "\neligible: {account.x: 1, account.y: 2}"),
+    ],
+    ids=["threshold", "entity", "window", "audience"],
+)
+def test_definitions_that_differ_enough_are_left_alone(other: str):
+    """4 of 6 criteria, another kind of entity, another window, another audience."""
+    assert [] == folder_lint(definition("one", SAME), other)
+
+
+def test_too_many_definitions_of_a_stage_are_warned_of():
+    """At the first that is one too many; the project says how many are."""
+    texts = [definition(f"d{n}", f"signals: {{a: {{count: E{n}}}}}\nqualify: {{a: at least 1}}") for n in range(8)]
+    assert [] == folder_lint(*texts[:7])
+    assert [
+        "h.yaml:1:51: warning D208: 8 definitions are of the stage `activation`, and nobody keeps more than 7 apart; "
+        "retire some, or raise `max_definitions_per_stage` in project.yaml"
+    ] == folder_lint(*texts)
+    assert [] == folder_lint(*texts, project=PROJECT + "max_definitions_per_stage: 8\n")
 
 
 def test_problems_are_ordered_and_safe_to_print():

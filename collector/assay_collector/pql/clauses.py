@@ -200,7 +200,7 @@ class Clauses:
         arms = self.document.get(*path) if self.document.has(*path) else {}
         total = sum((self.document.percent(*path, name) for name in arms), Decimal(0))
         if total > 1:
-            message = f"the arms add up to {total * 100:f}%; all shares together are at most 100%"
+            message = f"the arms add up to {(total * 100).normalize():f}%; all shares together are at most 100%"
             self.document.note("D014", path, message, on_key=True)
 
     def _check_supersedes(self) -> None:

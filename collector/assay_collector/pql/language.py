@@ -27,8 +27,8 @@ def read_definitions(documents: Mapping[str, str], plan: Plan | None = None) -> 
 
     Returns:
         The project and its definitions, in the order of the files' names. `Definition.hash` is the hash of what
-        decides (entity, signals and windows, qualify, eligible, fit, exclusions; and the id): layout, order of keys,
-        spelling of comparators, version, owner and reason leave it as it is.
+        decides (the id; entity, signals and windows, qualify, eligible, fit, stages, variants, lifecycle, exclusions):
+        layout, order of keys, spelling, version, owner, reason, tiers and levels leave it as it is.
 
     Raises:
         DefinitionProblems: With every error of every file; warnings stop nothing, ``lint.lint_definitions`` has them.

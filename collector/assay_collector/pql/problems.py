@@ -76,9 +76,11 @@ class Findings:
     problems: list[Problem] = field(default_factory=list)
 
     def add(self, rule: str, path: Path, message: str, on_key: bool = False) -> None:
-        """Note a problem with the value at a path, or with the key that leads to it."""
+        """Note a problem with the value at a path, or with the key that leads to it; each is noted once."""
         position = self.tree.at_key(path) if on_key else self.tree.at(path)
-        self.problems.append(problem(self.file, position, rule, message))
+        found = problem(self.file, position, rule, message)
+        if found not in self.problems:
+            self.problems.append(found)
 
 
 def problem(file: str, position: Position, rule: str, message: str) -> Problem:

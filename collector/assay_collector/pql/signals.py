@@ -55,7 +55,7 @@ class Signals:
     def compile(self) -> tuple[Subject, ...]:
         """Every signal that can be compiled, in the order of the file."""
         if self.document.get("window") is not None:
-            self.document.window(("window",))
+            self.document.window(("window",))  # if no signal uses it, its problems are told all the same
         found = [self._named(name) for name in self.names]
         return tuple(subject for subject in found if subject is not None)
 

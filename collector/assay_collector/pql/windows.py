@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Final, Literal
 
 from assay.contract.times import DAY, HOUR, MINUTE, SECOND
-from assay_collector.pql.comparators import OPERATORS, Comparator, Operator, UnreadableComparator, parse_comparator
+from assay_collector.pql.comparators import Comparator, Operator, UnreadableComparator, parse_comparator
 
 DURATION_MAX: Final = 36_500 * DAY
 
@@ -146,7 +146,7 @@ def _suggest_elapsed(text: str) -> str:
 def _suggest_operator(words: str) -> str | None:
     """The comparator that words or a symbol stand for: ``over`` and ``>`` are ``more than``."""
     words = words or "at least"
-    if words in OPERATORS:
+    if words in (*_BOUNDS, "between"):
         return words
     try:
         test = parse_comparator(f"{words} 1 and 2" if words.startswith("betw") else f"{words} 1")

@@ -54,7 +54,7 @@ def decide(definition: d.Definition, facts: EntityFacts, as_of: int) -> Verdict:
     """
     if facts.excluded_by is not None:
         return Verdict((), None)
-    moments = Judge(definition, facts).moments
+    moments = Judge(definition, facts).moments(as_of)
     upcoming = [moment.at for moment in moments if moment.at > as_of]
     return Verdict(tuple(moment for moment in moments if moment.at <= as_of), min(upcoming, default=None))
 
@@ -69,9 +69,8 @@ class Judge:
 
     # --- episodes ---
 
-    @cached_property
-    def moments(self) -> list[Moment]:
-        """Every step of every episode, and every rung of the ladder reached within one, in order of time."""
+    def moments(self, until: int) -> list[Moment]:
+        """Every step of every episode, and every rung of the ladder reached within one; see `walk`."""
         lifecycle = self.definition.lifecycle
         moments = walk(
             Course(
@@ -82,7 +81,8 @@ class Judge:
                 expire=lifecycle.expire,
                 requalify_after=None if lifecycle.requalify is None else lifecycle.requalify.after,
                 beyond=self._beyond,
-            )
+            ),
+            until,
         )
         return sorted([*moments, *self._rungs(moments)], key=lambda moment: (moment.at, moment.episode))
 

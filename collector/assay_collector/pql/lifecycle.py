@@ -41,9 +41,9 @@ class Course:
     beyond: tuple[tuple[Steps[Any], Decimal], ...] = ()
 
 
-def walk(course: Course) -> list[Moment]:
+def walk(course: Course, until: int) -> list[Moment]:
     """
-    Every step of every episode, in order of time; those still to come, if nothing else happens, included.
+    Every step of every episode up to an instant, in order of time, and the next one still to come if nothing happens.
 
     An episode begins once `may_begin` has held for `hold` without a break; what has always held has no beginning. It
     ends at the first of: a conversion, `must_end`, and `expire`. The next begins `requalify_after` the end at the
@@ -58,10 +58,11 @@ def walk(course: Course) -> list[Moment]:
             return moments
         moments.append(Moment(episode, "qualified", begin))
         end = _end(course, begin)
-        if end is None:
+        if end is None or begin > until:
             return moments
         moments.append(Moment(episode, end[1], end[0]))
-        if course.requalify_after is None:
+        # Who may always begin again and always runs out would go on to the end of time.
+        if course.requalify_after is None or end[0] > until:
             return moments
         episode += 1
         earliest = end[0] + max(course.requalify_after, 1)

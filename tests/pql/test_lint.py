@@ -38,6 +38,10 @@ TASKS = "signals: {tasks: {count: Task Added}}\n"
             "1:47: error D102: `Teammate Invited` has no property `invitee`; did you mean `invitee_id`?",
         ),
         (
+            "signals: {a: {sum: Premium Used, of: user_id}}\nqualify: {a: at least 1}",
+            "1:38: error D102: `Premium Used` has no property `user_id`",
+        ),
+        (
             "signals: {a: {count: any, where: {colour: red}}}\nqualify: {a: at least 1}",
             "1:35: error D102: no event has the property `colour`",
         ),

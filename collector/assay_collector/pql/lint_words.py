@@ -8,6 +8,7 @@ from typing import Any, Final
 from assay_collector.pql.comparators import Comparator, UnreadableComparator, parse_comparator, show_value
 from assay_collector.pql.definition import Project
 from assay_collector.pql.definition_schema import AGGREGATES
+from assay_collector.pql.matching import USER_ID
 from assay_collector.pql.problems import Findings, closest, did_you_mean, quoted
 from assay_collector.pql.vocabulary import Property, Vocabulary
 from assay_collector.pql.windows import parse_window
@@ -56,7 +57,8 @@ class WordLinter:
 
     def _check_properties(self, mention: _Mention, events: list[str]) -> None:
         names: dict[Path, str] = {}
-        if mention.of is not None and self._get(mention.of) != "user_id":
+        counts_people = mention.path[-1] == "distinct" and mention.of and self._get(mention.of) == USER_ID
+        if mention.of is not None and not counts_people:
             names[mention.of] = str(self._get(mention.of))
         where = self._get(mention.where) if mention.where else None
         if mention.where and isinstance(where, dict):

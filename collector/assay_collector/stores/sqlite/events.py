@@ -117,12 +117,12 @@ class SQLiteEventLog:
         connection.executemany(_INSERT_PARTICIPATION, pairs - self._known_participations)
         _insert(connection, _UPSERT_LINK, (link for a in fresh for link in a.links))
         _insert(connection, _UPSERT_MEMBERSHIP, (m for a in fresh for m in a.memberships))
-        connection.executemany(_INSERT_TRAIT, [_text_last(trait) for a in fresh for trait in a.traits])
+        connection.executemany(_INSERT_TRAIT, [_trait_values(trait) for a in fresh for trait in a.traits])
         snapshots = {a.consent.consent_id: a.consent for a in fresh if a.consent is not None}
         connection.executemany(
             _INSERT_SNAPSHOT, [(id, said.states.decode(), said.evidence.decode()) for id, said in snapshots.items()]
         )
-        connection.executemany(_INSERT_CONSENT, [_text_last(entry) for a in fresh for entry in a.consents])
+        connection.executemany(_INSERT_CONSENT, [_consent_values(entry) for a in fresh for entry in a.consents])
         write_marks(connection, (mark for a in fresh for mark in a.marks))
         touches: dict[Touch, int] = {}
         for admission in fresh:
@@ -324,10 +324,15 @@ def _event_values(event: EventRow) -> tuple[object, ...]:
     )
 
 
-def _text_last(row: TraitChange | ConsentEntry) -> tuple[object, ...]:
-    """The fields of a row whose last one is JSON."""
-    *head, document = astuple(row)
-    return (*head, document.decode())
+def _trait_values(change: TraitChange) -> tuple[object, ...]:
+    *head, value = astuple(change)
+    return (*head, value.decode())
+
+
+def _consent_values(entry: ConsentEntry) -> tuple[object, ...]:
+    *head, event_id, evidence = astuple(entry)
+    # Part of the key, where no NULL may stand.
+    return (*head, event_id or b"", evidence.decode())
 
 
 def _insert(connection: Connection, sql: str, rows: Iterable[object]) -> None:

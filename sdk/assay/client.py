@@ -6,25 +6,23 @@ from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
-from uuid import UUID
 
-from assay import lifecycle
+from assay import lifecycle, scopes
 from assay.buffer import KEPT, Buffer, Put, Stats, WhenFull
-from assay.calls import EVENT_BYTES_MAX, Call, Stamps, completed, encoded, schema_version
+from assay.calls import EVENT_BYTES_MAX, Call, Stamps, completed, encoded, mapping_of, schema_version
 from assay.contract.errors import AssayError
 from assay.course import Breaker
 from assay.delivery import BATCH_BYTES_MAX, BATCH_EVENTS_MAX, BatchLimits, DropReason
 from assay.encoding import sanitised
 from assay.errors import EventsDropped, EventTooLarge, InvalidSetting, MalformedCall, PlanViolation
 from assay.notices import Notices, OnDrop, OnError
+from assay.scopes import Id, Json
 from assay.sender import Pace, Sender
 from assay.transport import HttpTransport, Transport, endpoint
 
 if TYPE_CHECKING:
     from assay.contract.plan import Plan
 
-Id = str | int | UUID
-Json = Mapping[str, Any]
 OnInvalid = Literal["off", "warn", "raise"]
 
 
@@ -228,6 +226,10 @@ class Client:
         call.previousId = previous_id
         return self._record(call, {})
 
+    def reset(self) -> None:
+        """Forget who acts, as at a sign-out. See ``assay.reset``."""
+        scopes.reset()
+
     # --- delivery ---
 
     def flush(self, timeout: float = 10.0) -> int:
@@ -288,6 +290,11 @@ class Client:
     # --- the way of an event ---
 
     def _record(self, call: Call, body: dict[Any, Any] | None) -> str | None:
+        scope = scopes.active.get()
+        if scope is not None:
+            scopes.fill(call, scope)
+        elif call.context is not None:
+            call.context = mapping_of(call.context)
         problem = completed(call, self._stamps)
         if problem is not None or body is None:
             problem = problem or "its properties or traits must be a mapping"

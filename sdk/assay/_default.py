@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypedDict, TypeVar, Un
 
 from assay.buffer import WhenFull
 from assay.client import Client, OnInvalid
+from assay.delivery import SpoolSync
 from assay.errors import NotConfigured
 from assay.lifecycle import hold_over_forks
 from assay.notices import OnDrop, OnError
@@ -36,6 +37,10 @@ class ClientOptions(TypedDict, total=False):
     retry_seconds_max: float
     breaker_failures: int
     breaker_seconds: float
+    spool: "Path | str | None"
+    spool_bytes_max: int
+    spool_seconds_max: float
+    spool_sync: SpoolSync
     exit_seconds: float
     handle_sigterm: bool
     on_drop: OnDrop | None

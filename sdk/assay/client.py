@@ -1,8 +1,9 @@
 """The client: what an app calls. Nothing here waits for the network, except ``flush`` and ``close``."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
@@ -12,7 +13,14 @@ from assay.buffer import KEPT, Buffer, Put, Stats, WhenFull
 from assay.calls import EVENT_BYTES_MAX, Call, Stamps, completed, encoded, mapping_of, schema_version
 from assay.contract.errors import AssayError
 from assay.course import Breaker
-from assay.delivery import BATCH_BYTES_MAX, BATCH_EVENTS_MAX, BatchLimits, DropReason
+from assay.delivery import (
+    BATCH_BYTES_MAX,
+    BATCH_EVENTS_MAX,
+    SPOOL_BYTES_MIN,
+    BatchLimits,
+    DropReason,
+    SpoolSync,
+)
 from assay.encoding import sanitised
 from assay.errors import EventsDropped, EventTooLarge, InvalidSetting, MalformedCall, PlanViolation
 from assay.notices import Notices, OnDrop, OnError
@@ -22,6 +30,7 @@ from assay.transport import HttpTransport, Transport, endpoint
 
 if TYPE_CHECKING:
     from assay.contract.plan import Plan
+    from assay.spool import Spool
 
 OnInvalid = Literal["off", "warn", "raise"]
 
@@ -50,6 +59,11 @@ class Client:
         retry_seconds_max: How long one batch is retried; then it is dropped as ``expired``.
         breaker_failures: After so many failed requests in a row, only single events are sent, as probes ...
         breaker_seconds: ... at first after so long, then at growing intervals up to a minute, until one is answered.
+        spool: A folder in which events outlast the process; see assay.spool. By default they wait in memory.
+        spool_bytes_max: How much may wait there; then ``when_full`` holds.
+        spool_seconds_max: How long it may wait there, in place of ``retry_seconds_max``; a week by default.
+        spool_sync: ``normal``: what a call returned for survives the death of the process. ``full``: it survives a
+            power cut too, for which each call waits for the disk.
         exit_seconds: How long the end of the process may be held up to send what is pending.
         handle_sigterm: Whether SIGTERM too sends what is pending first. Needs the first client to be made in the main
             thread; a handler of the app's own is called after ours.
@@ -81,6 +95,10 @@ class Client:
         retry_seconds_max: float = 12 * 3600.0,
         breaker_failures: int = 5,
         breaker_seconds: float = 15.0,
+        spool: "Path | str | None" = None,
+        spool_bytes_max: int = 256_000_000,
+        spool_seconds_max: float = 7 * 86_400.0,
+        spool_sync: SpoolSync = "normal",
         exit_seconds: float = 5.0,
         handle_sigterm: bool = True,
         on_drop: OnDrop | None = None,
@@ -100,11 +118,16 @@ class Client:
             limits=BatchLimits(batch_events_max, batch_bytes_max),
             linger_seconds=linger_seconds,
             timeout_seconds=timeout_seconds,
-            retry_seconds_max=retry_seconds_max,
+            retry_seconds_max=retry_seconds_max if spool is None else float("inf"),
             exit_seconds=exit_seconds,
             breaker=Breaker(breaker_failures, breaker_seconds),
         )
+        self._make_spool = _spools(
+            write_key, spool, spool_bytes_max, spool_seconds_max, spool_sync, memory_events_max=queue_events_max
+        )
         self._open()
+        if self._spool is not None and self._spool.has_others():
+            self._sender.start()
         lifecycle.watch(self, handle_sigterm=handle_sigterm)
 
     # --- the six calls ---
@@ -362,13 +385,16 @@ class Client:
     def _open(self) -> None:
         self._notices = Notices(*self._callbacks)
         self._stamps = Stamps()
-        self._buffer = Buffer(*self._queue_policy)
-        self._sender = Sender(self._buffer, self._transport, self._notices, self._pace)
+        self._spool = self._make_spool() if self._make_spool else None
+        self._buffer = Buffer(*self._queue_policy, queue=self._spool)
+        self._sender = Sender(self._buffer, self._transport, self._notices, self._pace, self._spool)
 
     def _reopen_in_child(self) -> None:
         """After a fork: the queue, its counters, the thread and the connection are the parent's; begin anew."""
         was_closed = self._buffer.closed
         self._transport.forget()
+        if self._spool is not None:
+            self._spool.forget()
         self._open()
         if was_closed:
             self.close()
@@ -380,6 +406,40 @@ def _object(value: object) -> dict[Any, Any] | None:
         return {}
     plain = value if type(value) is dict else sanitised(value)
     return plain if isinstance(plain, dict) else None
+
+
+def _spools(
+    write_key: str,
+    folder: "Path | str | None",
+    bytes_max: int,
+    seconds_max: float,
+    sync: SpoolSync,
+    *,
+    memory_events_max: int,
+) -> "Callable[[], Spool] | None":
+    """What makes the client's spool, anew in each process; None: there is none."""
+    if folder is None:
+        return None
+    from hashlib import blake2b  # late, as the spool itself: most clients have none
+
+    from assay.spool import IS_SUPPORTED, Spool
+
+    path = Path(folder).absolute()
+    if not IS_SUPPORTED:
+        raise InvalidSetting("spool", "needs a POSIX system, for its locks")
+    if path.exists() and not path.is_dir():
+        raise InvalidSetting("spool", f"must be a folder; {path} is a file")
+    # By the key, so that what waited for a collector goes with it when it moves to another address.
+    destination = blake2b(write_key.encode(), digest_size=6, person=b"assay.spool").hexdigest()
+    return partial(
+        Spool,
+        path,
+        destination,
+        bytes_max=bytes_max,
+        seconds_max=seconds_max,
+        sync=sync,
+        memory_events_max=memory_events_max,
+    )
 
 
 def _loaded(plan: "Plan | Path | str | None") -> "Plan | None":
@@ -405,6 +465,7 @@ def _check_settings(settings: Mapping[str, Any]) -> None:
 _CHOICES: dict[str, tuple[str, ...]] = {
     "on_invalid": get_args(OnInvalid),
     "when_full": get_args(WhenFull),
+    "spool_sync": get_args(SpoolSync),
 }
 _RANGES: dict[str, tuple[float, float]] = {
     "queue_events_max": (1, float("inf")),
@@ -416,6 +477,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "timeout_seconds": (0.001, 3600),
     "retry_seconds_max": (0, float("inf")),
     "exit_seconds": (0, 3600),
+    "spool_bytes_max": (SPOOL_BYTES_MIN, float("inf")),
+    "spool_seconds_max": (1, float("inf")),
     "breaker_failures": (1, float("inf")),
     "breaker_seconds": (0, 60),
 }

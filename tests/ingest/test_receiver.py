@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from assay.contract.plan import Plan
 from assay.contract.reading import EVENT_BYTES_MAX, Arrival, open_envelope
@@ -18,6 +20,7 @@ from assay_collector.pql.matching import SignalIndex
 from assay_collector.store import Outcome, Quarantined, ReceiptLine, Source, StoreUnavailable
 from assay_collector.stores.sqlite.store import SQLiteStore
 from builders import NOW, encoded, message, signal
+from strategies import good_messages, messages
 
 APP = Source(id="app", name="app")
 OTHER = Source(id="other", name="other", unplanned="allow")
@@ -92,6 +95,11 @@ def store(tmp_path: Path) -> Iterator[SQLiteStore]:
 @pytest.fixture
 def door(store: SQLiteStore) -> Door:
     return Door(store)
+
+
+def is_whole(raw: bytes) -> bool:
+    """Whether junk is one message to whoever splits a batch by its brackets, commas and quotes."""
+    return bool(raw.strip()) and not set(raw) & set(b'"{}[],\\')
 
 
 INVALID = message(properties={"count": "three"})
@@ -337,6 +345,25 @@ def test_addresses_are_not_written(door: Door):
     door.send(message())
 
     assert [b"{}"] == [event.context for _, event in door.store.events.scan()]
+
+
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(messages | good_messages | st.binary(max_size=30).filter(is_whole), max_size=5), st.booleans())
+def test_whatever_is_sent_every_message_has_its_place(door: Door, sent, gpc):
+    """Nothing is raised, and all that was sent is stored, repeated, in conflict or quarantined."""
+    before = door.store.events.counts()
+    outcomes = door.send(*sent, gpc=gpc, source=source(unplanned="allow"))
+    after = door.store.events.counts()
+
+    assert len(sent) == len(outcomes)
+    assert len(sent) == sum(
+        (
+            after.stored - before.stored,
+            after.duplicates - before.duplicates,
+            after.conflicts - before.conflicts,
+            sum(after.quarantined.values()) - sum(before.quarantined.values()),
+        )
+    )
 
 
 # --- the store ---

@@ -317,6 +317,16 @@ def test_with_two_accounts_nothing_is_guessed(house: House, at: int, expected: d
     assert expected == house.since("production-call")
 
 
+def test_what_became_ambiguous_within_an_hour_is_not_counted_within_it(house: House):
+    """Of five tasks of one hour, the one after Ada joined a second account is nobody's; so Bob's first is the third."""
+    at = START + HOUR
+    house.take_in(*STEPS["account"], *STEPS["members"], group("acme", START, "ada"), group("acme", START, "bob"))
+    house.take_in(*times(2, "Task Added", at, "ada"), group("beta", at + 3 * MINUTE, "ada"))
+    house.take_in(track("Task Added", at + 4 * MINUTE, "ada"), *times(2, "Task Added", at + 5 * MINUTE, "bob"))
+
+    assert {"acme": at + 5 * MINUTE} == house.since("workspace-activated")
+
+
 def test_a_named_account_wins_over_membership(house: House):
     """Work done elsewhere stays there."""
     house.take_in(group("acme", START, "ada"), track("API Called", START + 1, "ada", account="beta", **CALL))

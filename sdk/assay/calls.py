@@ -115,6 +115,24 @@ def written_context(surroundings: Mapping[str, Any]) -> msgspec.Raw | None:
     return None if "schemaVersion" in surroundings else msgspec.Raw(encode({**surroundings, "library": LIBRARY}))
 
 
+def read_back(event: object) -> Call | None:
+    """A call from what ``before_send`` returned, with the fields that events have; None: it is no event."""
+    if not isinstance(event, dict):
+        return None
+    fields = {name: value for name in Call.__struct_fields__ if (value := event.get(name)) is not None}
+    if fields.get("type") not in _TYPES:
+        return None
+    call = Call(**fields)
+    if call.type in ("identify", "group"):
+        call.properties, call.traits = None, mapping_of(call.traits)
+    elif call.type != "alias":
+        call.properties, call.traits = mapping_of(call.properties), None
+    return call
+
+
+_TYPES = frozenset(("track", "identify", "group", "page", "screen", "alias"))
+
+
 def schema_version(call: Call) -> str | None:
     """The plan's version that a completed call says it was made for, or None."""
     if type(call.context) is msgspec.Raw:

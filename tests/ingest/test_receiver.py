@@ -392,3 +392,12 @@ def test_a_key_that_cannot_be_looked_up_takes_nothing_of_the_batch(door: Door):
 
     assert [] == list(door.store.events.scan())
     assert [("stored", None)] == door.statuses(message())
+
+
+@pytest.mark.parametrize("plan", [PLAN, None], ids=["a plan", "no plan"])
+def test_what_the_senders_own_plan_is_against_goes_into_quarantine(store: SQLiteStore, plan: Plan | None) -> None:
+    """Whatever our plan says of it: theirs may be newer. The mark is that of the SDK's mode ``quarantine``."""
+    mark = {"quarantine": {"verdict": "invalid", "plan": "0123456789abcdef"}}
+    [outcome] = Door(store, plan).send(message(properties={"count": 1}, context=mark))
+
+    assert ("quarantined", "refused_by_sender") == (outcome.status, outcome.code)

@@ -103,6 +103,11 @@ class Receiver:
             sorting.outcomes[-1] = Outcome(event.message_id, "rejected", rejection.code, rejection.detail)
 
     def _judge(self, event: Event, source: Source) -> PlanFinding | tuple[Rejection, PlanMode]:
+        if isinstance(event.context.get("quarantine"), dict):
+            # The sender's own plan is against it, and may be newer than ours.
+            return _rejected(event, "refused_by_sender", "/context/quarantine", "the sender's plan is against it"), (
+                "quarantine"
+            )
         if self._plan is None:
             return _STORED_AS_FOUND
         version = event.context.get("schemaVersion")

@@ -381,6 +381,17 @@ def test_a_browsers_refusal_binds_the_person_until_they_speak(house: House):
     assert {"acme": START} == house.since("production-call")
 
 
+def test_of_two_words_at_one_instant_the_refusal_counts(house: House):
+    """Whichever id it was said under."""
+    called = [track("API Called", START, "ada", account="acme", **CALL), identify(START, "ada", anon="v1")]
+    house.take_in(*called, track("Signed In", START + 5, anon="v1", scoring=False))
+    house.take_in(identify(START + 5, "ada", scoring=True))
+    assert {} == house.since("production-call")
+    house.take_in(identify(START + 6, "ada", scoring=True), track("Signed In", START + 6, "ada", scoring=False))
+
+    assert {} == house.since("production-call")
+
+
 # --- exclusion lists ---
 
 

@@ -24,10 +24,10 @@ COUNTED = signal("Task Assigned")
 COUNTED_OF_ACCOUNTS = signal("Task Assigned", scope="account")
 
 
-def admit(*, source: Source = APP, gpc: bool = False, **fields: Any) -> Admission:
+def admit(*, source: Source = APP, gpc: bool = False, ip: str | None = None, **fields: Any) -> Admission:
     """What is stored of a message of anna's."""
     admitter = Admitter(identify, SignalIndex([COUNTED, COUNTED_OF_ACCOUNTS]))
-    return admitter.admit(read_event(message(**{"userId": "anna", **fields})), source, PlanFinding(), gpc=gpc)
+    return admitter.admit(read_event(message(**{"userId": "anna", **fields})), source, PlanFinding(), gpc=gpc, ip=ip)
 
 
 def consenting(**said: object) -> dict[str, object]:
@@ -210,7 +210,7 @@ def test_what_no_signal_looks_at_concerns_nobody():
         ({"type": "identify", "traits": {"plan": "a"}}, "trait"),
         ({"type": "page", "anonymousId": "a1"}, "identity"),
         ({"type": "group", "groupId": "acme"}, "identity"),
-        ({"type": "page", "context": {"gpc": True}}, "consent"),
+        ({"type": "page", "context": consenting(pql_scoring=True)}, "consent"),
     ],
 )
 def test_what_else_changes_a_verdict_touches_the_person(fields, cause):
@@ -219,6 +219,39 @@ def test_what_else_changes_a_verdict_touches_the_person(fields, cause):
 
 
 # --- the same event ---
+
+
+def test_consent_to_something_else_than_scoring_concerns_no_verdict():
+    """A browser that says GPC with every event is not decided about with every event."""
+    assert set() == touches(type="page", context={"gpc": True})
+
+
+def test_an_alias_is_kept_and_its_ids_with_it():
+    """The pair is in the link ledger with a kind of its own, and what it names among the identifiers."""
+    admission = admit(type="alias", previousId="before")
+
+    assert ["alias"] == [link.kind for link in admission.links]
+    assert {"before", "anna"} == {identifier.value for identifier in admission.identifiers}
+
+
+# --- where ---
+
+
+@pytest.mark.parametrize(
+    ("context", "connection", "kept"),
+    [
+        ({"ip": "203.0.113.77"}, None, "203.0.113.0"),
+        ({}, "2001:db8:1:2:3::4", "2001:db8:1::"),
+        ({"ip": "203.0.113.77"}, "198.51.100.9", "203.0.113.0"),
+        ({"ip": "not an address"}, None, None),
+        ({}, None, None),
+    ],
+)
+def test_an_address_is_truncated_before_it_is_written(context, connection, kept):
+    """/24, or /48 in IPv6; what the client says wins over the connection, and what is no address is left out."""
+    row = admit(type="page", context=context, ip=connection).event
+
+    assert kept == msgspec.json.decode(row.context).get("ip")
 
 
 def digest(**fields: Any) -> bytes:
@@ -247,6 +280,11 @@ def test_a_repeated_message_has_the_same_digest():
 def test_another_payload_has_another_digest(fields):
     """Whatever the client says is part of it."""
     assert digest() != digest(**fields)
+
+
+def test_another_network_or_order_is_no_other_payload():
+    """Sent again from elsewhere, or with its maps in another order, an event is the same."""
+    assert digest(context={"ip": "203.0.113.77", "a": 1, "b": 2}) == digest(context={"b": 2, "a": 1, "ip": "192.0.2.1"})
 
 
 def test_admitting_is_pure():

@@ -15,6 +15,7 @@ from assay.errors import (
     NotConfigured,
     PlanViolation,
 )
+from assay.scopes import Scope, current_scope, reset, scope, update_scope
 
 __all__ = [
     "AssayError",
@@ -27,16 +28,21 @@ __all__ = [
     "MalformedCall",
     "NotConfigured",
     "PlanViolation",
+    "Scope",
     "Stats",
     "__version__",
     "alias",
     "close",
     "configure",
+    "current_scope",
     "flush",
     "group",
     "identify",
     "page",
+    "reset",
+    "scope",
     "screen",
     "stats",
     "track",
+    "update_scope",
 ]

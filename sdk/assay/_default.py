@@ -1,20 +1,23 @@
 """The default client of small apps: ``assay.configure(...)`` once, then ``assay.track(...)`` anywhere."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypedDict, TypeVar, Unpack
 
 from assay.buffer import WhenFull
-from assay.client import Client, OnInvalid
+from assay.client import Client
+from assay.delivery import SpoolSync
 from assay.errors import NotConfigured
+from assay.inspection import BeforeSend, OnInvalid
 from assay.lifecycle import hold_over_forks
 from assay.notices import OnDrop, OnError
 from assay.transport import Transport
 
 if TYPE_CHECKING:
     from assay.contract.plan import Plan
+    from assay.scrubbing import ScrubRule
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -25,6 +28,9 @@ class ClientOptions(TypedDict, total=False):
 
     plan: "Plan | Path | str | None"
     on_invalid: OnInvalid
+    before_send: BeforeSend | None
+    scrub: "Mapping[str, ScrubRule] | None"
+    scrub_key: bytes | str | None
     queue_events_max: int
     when_full: WhenFull
     block_seconds: float
@@ -36,6 +42,10 @@ class ClientOptions(TypedDict, total=False):
     retry_seconds_max: float
     breaker_failures: int
     breaker_seconds: float
+    spool: "Path | str | None"
+    spool_bytes_max: int
+    spool_seconds_max: float
+    spool_sync: SpoolSync
     exit_seconds: float
     handle_sigterm: bool
     on_drop: OnDrop | None

@@ -99,6 +99,14 @@ class Queue(Protocol):
         """Give up what does not outlast the process. Returns: how many."""
         ...
 
+    def trouble(self) -> str:
+        """What went wrong with the queue itself since the last time: a word and details for a log, or nothing."""
+        ...
+
+    def close(self) -> None:
+        """The last call: let go of what is left, for others to find."""
+        ...
+
     @property
     def lasts(self) -> bool:
         """Whether a later process can send what is left here."""
@@ -160,6 +168,13 @@ class MemoryQueue:
         count = len(self._events)
         self._events.clear()
         return count
+
+    def trouble(self) -> str:
+        """Memory has none."""
+        return ""
+
+    def close(self) -> None:
+        """Nothing outlasts this."""
 
 
 _NOTHING: Mapping[DropReason, int] = MappingProxyType({})
@@ -258,7 +273,7 @@ class Buffer:
                 if seconds <= 0:
                     break
                 self._moved.wait(min(seconds, threading.TIMEOUT_MAX))
-            return left
+            return left + self._given_back
 
     def close(self, ends_at: float) -> None:
         """Take no more events; what is here may be sent until the deadline (monotonic seconds)."""
@@ -336,6 +351,16 @@ class Buffer:
             self._entered += count
             self._recovered += count
             self._count_losses()
+
+    def release(self) -> None:
+        """Nothing is sent from here any more; what is left is for others."""
+        with self._lock:
+            self._queue.close()
+
+    def trouble(self) -> str:
+        """See Queue."""
+        with self._lock:
+            return self._queue.trouble()
 
     def untold(self) -> Mapping[DropReason, int]:
         """What the queue gave up since the last time, and nobody was told of."""

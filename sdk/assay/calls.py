@@ -17,7 +17,7 @@ LIBRARY = {"name": "assay-python", "version": __version__}
 # What a collector takes as one event: Segment's documented 32 KB.
 EVENT_BYTES_MAX = 32 * 1024
 
-# Written once: nearly every event has this context and no other.
+# Written once: nearly every event has this context, or that of its scope.
 CONTEXT = msgspec.Raw(encode({"library": LIBRARY}))
 _encode = msgspec.json.Encoder().encode
 
@@ -65,7 +65,10 @@ def completed(call: Call, stamps: "Stamps") -> str | None:
     now_text, new_id = stamps.draw()
     call.timestamp = now_text if call.timestamp is None else _time_text(call.timestamp, now_text)
     call.messageId = new_id if call.messageId is None else _id_text(call.messageId) or new_id
-    call.context = CONTEXT if call.context is None else {**_mapping(call.context), "library": LIBRARY}
+    if call.context is None:
+        call.context = CONTEXT
+    elif type(call.context) is not msgspec.Raw:
+        call.context = {**mapping_of(call.context), "library": LIBRARY}
     return None
 
 
@@ -94,22 +97,45 @@ def encoded(call: Call, body: dict[Any, Any]) -> tuple[bytes, dict[Any, Any]]:
     Returns:
         The event as JSON, and the body that was written: the given one, or its sanitised form.
     """
-    if call.context is CONTEXT and call.integrations is None and is_clean(body):
+    if type(call.context) is msgspec.Raw and call.integrations is None and is_clean(body):
         try:
             return _encode(call), body
         except Exception:  # noqa: BLE001, S110 - lone surrogates, or changed meanwhile by another thread: the long way
             pass
     for field in call.__struct_fields__:
         value = getattr(call, field)
-        if value is not None and value is not CONTEXT:
+        if value is not None and type(value) is not msgspec.Raw:
             setattr(call, field, sanitised(value))
     written: dict[Any, Any] = call.traits if call.properties is None else call.properties
     return _encode(call), {} if written is None else written
 
 
+def written_context(surroundings: Mapping[str, Any]) -> msgspec.Raw | None:
+    """A context of many calls in its final bytes, or None if it matters to more than these: it names a version."""
+    return None if "schemaVersion" in surroundings else msgspec.Raw(encode({**surroundings, "library": LIBRARY}))
+
+
+def read_back(event: object) -> Call | None:
+    """A call from what ``before_send`` returned, with the fields that events have; None: it is no event."""
+    if not isinstance(event, dict):
+        return None
+    fields = {name: value for name in Call.__struct_fields__ if (value := event.get(name)) is not None}
+    if fields.get("type") not in _TYPES:
+        return None
+    call = Call(**fields)
+    if call.type in ("identify", "group"):
+        call.properties, call.traits = None, mapping_of(call.traits)
+    elif call.type != "alias":
+        call.properties, call.traits = mapping_of(call.properties), None
+    return call
+
+
+_TYPES = frozenset(("track", "identify", "group", "page", "screen", "alias"))
+
+
 def schema_version(call: Call) -> str | None:
     """The plan's version that a completed call says it was made for, or None."""
-    if call.context is CONTEXT:
+    if type(call.context) is msgspec.Raw:
         return None
     version = call.context.get("schemaVersion")
     return version if isinstance(version, str) else None
@@ -182,6 +208,7 @@ def _time_text(value: object, now_text: str) -> str:
         return now_text
 
 
-def _mapping(value: object) -> dict[str, Any]:
+def mapping_of(value: object) -> dict[str, Any]:
+    """A value as a dict of its own; what is no mapping is an empty one."""
     plain = value if type(value) is dict else sanitised(value)
     return dict(plain) if isinstance(plain, Mapping) else {}

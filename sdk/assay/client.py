@@ -1,31 +1,33 @@
 """The client: what an app calls. Nothing here waits for the network, except ``flush`` and ``close``."""
 
-import threading
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, get_args
-from uuid import UUID
+from typing import TYPE_CHECKING, Any, Self
 
-from assay import lifecycle
+from assay import lifecycle, scopes, settings
 from assay.buffer import KEPT, Buffer, Put, Stats, WhenFull
-from assay.calls import EVENT_BYTES_MAX, Call, Stamps, completed, encoded, schema_version
+from assay.calls import EVENT_BYTES_MAX, Call, Stamps, completed, encoded, mapping_of
 from assay.contract.errors import AssayError
 from assay.course import Breaker
-from assay.delivery import BATCH_BYTES_MAX, BATCH_EVENTS_MAX, BatchLimits, DropReason
-from assay.encoding import sanitised
-from assay.errors import EventsDropped, EventTooLarge, InvalidSetting, MalformedCall, PlanViolation
+from assay.delivery import (
+    BATCH_BYTES_MAX,
+    BatchLimits,
+    DropReason,
+    SpoolSync,
+)
+from assay.encoding import plain_text, sanitised
+from assay.errors import EventsDropped, EventTooLarge, MalformedCall
+from assay.inspection import BeforeSend, Inspection, OnInvalid, Refusal
 from assay.notices import Notices, OnDrop, OnError
+from assay.scopes import Id, Json
 from assay.sender import Pace, Sender
 from assay.transport import HttpTransport, Transport, endpoint
 
 if TYPE_CHECKING:
     from assay.contract.plan import Plan
-
-Id = str | int | UUID
-Json = Mapping[str, Any]
-OnInvalid = Literal["off", "warn", "raise"]
+    from assay.scrubbing import ScrubRule
 
 
 class Client:
@@ -41,7 +43,13 @@ class Client:
         write_key: The source's key. It is sent as Basic authorisation only, never logged and never shown.
         plan: A tracking plan, or its folder; events are checked against it before they are queued.
         on_invalid: What to do with an event that the plan refuses or lacks. ``warn``: log a line and send it, the
-            collector decides. ``raise``: raise PlanViolation and drop it. ``off``: do not check.
+            collector decides. ``quarantine``: likewise, with a mark by which the collector keeps it in quarantine.
+            ``drop``: do not send it. ``raise``: raise PlanViolation and drop it. ``off``: do not check.
+        before_send: A function that gets each event as it would be sent, and returns it, edited or not, or None to drop
+            it. An event for which it raises is dropped, and the call raises nothing.
+        scrub: What is sent in place of personal data, by the class that the plan gives it, such as
+            ``{"email": "hash", "name": "drop", "ip": a_function}``. See assay.scrubbing.
+        scrub_key: A secret of the app's for ``hash``, at least 16 bytes.
         queue_events_max: How many events wait at most.
         when_full: ``drop_newest``, ``drop_oldest``, or ``block``: the call waits for room, at most ``block_seconds``.
         batch_events_max: Events in one request.
@@ -52,6 +60,11 @@ class Client:
         retry_seconds_max: How long one batch is retried; then it is dropped as ``expired``.
         breaker_failures: After so many failed requests in a row, only single events are sent, as probes ...
         breaker_seconds: ... at first after so long, then at growing intervals up to a minute, until one is answered.
+        spool: A folder in which events outlast the process; see assay.spool. By default they wait in memory.
+        spool_bytes_max: How much may wait there; then ``when_full`` holds.
+        spool_seconds_max: How long it may wait there, in place of ``retry_seconds_max``; a week by default.
+        spool_sync: ``normal``: what a call returned for survives the death of the process. ``full``: it survives a
+            power cut too, for which each call waits for the disk.
         exit_seconds: How long the end of the process may be held up to send what is pending.
         handle_sigterm: Whether SIGTERM too sends what is pending first. Needs the first client to be made in the main
             thread; a handler of the app's own is called after ours.
@@ -72,6 +85,9 @@ class Client:
         *,
         plan: "Plan | Path | str | None" = None,
         on_invalid: OnInvalid = "warn",
+        before_send: BeforeSend | None = None,
+        scrub: "Mapping[str, ScrubRule] | None" = None,
+        scrub_key: bytes | str | None = None,
         queue_events_max: int = 10_000,
         when_full: WhenFull = "drop_newest",
         block_seconds: float = 1.0,
@@ -83,6 +99,10 @@ class Client:
         retry_seconds_max: float = 12 * 3600.0,
         breaker_failures: int = 5,
         breaker_seconds: float = 15.0,
+        spool: "Path | str | None" = None,
+        spool_bytes_max: int = 256_000_000,
+        spool_seconds_max: float = 7 * 86_400.0,
+        spool_sync: SpoolSync = "normal",
         exit_seconds: float = 5.0,
         handle_sigterm: bool = True,
         on_drop: OnDrop | None = None,
@@ -90,23 +110,31 @@ class Client:
         trust_env: bool = True,
         transport: Transport | None = None,
     ) -> None:
-        _check_settings(locals())
+        settings.check(locals())
         endpoint(url)
         self._url = url
         self._transport = transport or HttpTransport(url, write_key, gzip=gzip, trust_env=trust_env)
         self._on_invalid: OnInvalid = on_invalid
-        self._plan = None if on_invalid == "off" else _loaded(plan)
+        read_plan = settings.loaded_plan(plan) if on_invalid != "off" or scrub else None
+        self._plan = None if on_invalid == "off" else read_plan
+        self._before_send = before_send
+        self._scrubber = settings.scrubber(read_plan, scrub, scrub_key)
         self._callbacks = on_drop, on_error
         self._queue_policy = queue_events_max, when_full, block_seconds
         self._pace = Pace(
             limits=BatchLimits(batch_events_max, batch_bytes_max),
             linger_seconds=linger_seconds,
             timeout_seconds=timeout_seconds,
-            retry_seconds_max=retry_seconds_max,
+            retry_seconds_max=retry_seconds_max if spool is None else float("inf"),
             exit_seconds=exit_seconds,
             breaker=Breaker(breaker_failures, breaker_seconds),
         )
+        self._make_spool = settings.spool_maker(
+            write_key, spool, spool_bytes_max, spool_seconds_max, spool_sync, memory_events_max=queue_events_max
+        )
         self._open()
+        if self._spool is not None and self._spool.has_others():
+            self._sender.start()
         lifecycle.watch(self, handle_sigterm=handle_sigterm)
 
     # --- the six calls ---
@@ -121,6 +149,7 @@ class Client:
         anonymous_id: Id | None = None,
         integrations: Json | None = None,
         message_id: str | None = None,
+        dedupe_key: str | None = None,
     ) -> str | None:
         """
         Record that someone did something.
@@ -134,10 +163,14 @@ class Client:
             anonymous_id: Who, before the app knows them.
             integrations: Segment's switches for destinations, passed on.
             message_id: The event's identity; a UUID of version 7 by default. Two events with one id are the same event.
+            dedupe_key: What the event is about, such as ``invoice:42:paid``; its message id follows from it (see
+                ``assay.contract.ids.dedupe_id``), so it is stored once however often and wherever it is tracked.
 
         Returns:
             The message id, or None if the event was dropped.
         """
+        if dedupe_key is not None:
+            message_id = _told_apart(message_id, dedupe_key)
         call = Call(
             "track", message_id, timestamp, user_id, anonymous_id, event, context=context, integrations=integrations
         )
@@ -153,8 +186,11 @@ class Client:
         anonymous_id: Id | None = None,
         integrations: Json | None = None,
         message_id: str | None = None,
+        dedupe_key: str | None = None,
     ) -> str | None:
         """Record who someone is, and that user_id and anonymous_id are the same person. See ``track``."""
+        if dedupe_key is not None:
+            message_id = _told_apart(message_id, dedupe_key)
         call = Call(
             "identify", message_id, timestamp, user_id, anonymous_id, context=context, integrations=integrations
         )
@@ -171,8 +207,11 @@ class Client:
         anonymous_id: Id | None = None,
         integrations: Json | None = None,
         message_id: str | None = None,
+        dedupe_key: str | None = None,
     ) -> str | None:
         """Record that someone belongs to an account, and the account's traits. See ``track``."""
+        if dedupe_key is not None:
+            message_id = _told_apart(message_id, dedupe_key)
         call = Call("group", message_id, timestamp, user_id, anonymous_id, context=context, integrations=integrations)
         call.groupId = group_id
         call.traits = _object(traits)
@@ -189,8 +228,11 @@ class Client:
         anonymous_id: Id | None = None,
         integrations: Json | None = None,
         message_id: str | None = None,
+        dedupe_key: str | None = None,
     ) -> str | None:
         """Record that someone saw a page. See ``track``."""
+        if dedupe_key is not None:
+            message_id = _told_apart(message_id, dedupe_key)
         call = Call("page", message_id, timestamp, user_id, anonymous_id, context=context, integrations=integrations)
         call.category, call.name = category, name
         call.properties = _object(properties)
@@ -207,8 +249,11 @@ class Client:
         anonymous_id: Id | None = None,
         integrations: Json | None = None,
         message_id: str | None = None,
+        dedupe_key: str | None = None,
     ) -> str | None:
         """Record that someone saw a screen of an app. See ``track``."""
+        if dedupe_key is not None:
+            message_id = _told_apart(message_id, dedupe_key)
         call = Call("screen", message_id, timestamp, user_id, anonymous_id, context=context, integrations=integrations)
         call.category, call.name = category, name
         call.properties = _object(properties)
@@ -222,11 +267,18 @@ class Client:
         timestamp: datetime | str | None = None,
         integrations: Json | None = None,
         message_id: str | None = None,
+        dedupe_key: str | None = None,
     ) -> str | None:
         """Record that previous_id and user_id are the same person. See ``track``."""
+        if dedupe_key is not None:
+            message_id = _told_apart(message_id, dedupe_key)
         call = Call("alias", message_id, timestamp, user_id, context=context, integrations=integrations)
         call.previousId = previous_id
         return self._record(call, {})
+
+    def reset(self) -> None:
+        """Forget who acts, as at a sign-out. See ``assay.reset``."""
+        scopes.reset()
 
     # --- delivery ---
 
@@ -288,20 +340,27 @@ class Client:
     # --- the way of an event ---
 
     def _record(self, call: Call, body: dict[Any, Any] | None) -> str | None:
+        scope = scopes.active.get()
+        if scope is not None:
+            scopes.fill(call, scope)
+        elif call.context is not None:
+            call.context = mapping_of(call.context)
         problem = completed(call, self._stamps)
         if problem is not None or body is None:
             problem = problem or "its properties or traits must be a mapping"
             self._refuse(DropReason.MALFORMED, MalformedCall(call.type, problem))
             return None
         event, written = encoded(call, body)
+        if self._inspection is not None and len(event) <= EVENT_BYTES_MAX:
+            inspected = self._inspection.inspect(call, event, written)
+            if type(inspected) is Refusal:
+                self._refuse(inspected.reason, inspected.error)
+                return None
+            event = inspected  # type: ignore[assignment]  # narrowed above, by the quicker test
         if len(event) > EVENT_BYTES_MAX:
             error = EventTooLarge(call.type, call.event or call.name, len(event), EVENT_BYTES_MAX)
             self._refuse(DropReason.TOO_LARGE, error)
             return None
-        if self._plan is not None:
-            verdict = self._plan.verdict(call.type, call.event or call.name, written, schema_version(call))
-            if not verdict.is_valid:
-                self._judge(self._plan, call, sanitised(written))
         if not self._sender.started:
             self._sender.start()
         result = self._buffer.put(event)
@@ -312,37 +371,11 @@ class Client:
         message_id: str = call.messageId
         return message_id
 
-    def _judge(self, plan: "Plan", call: Call, written: Any) -> None:
-        """
-        Judge again by what is really sent, and tell what the plan has against it.
-
-        The first look may have met what only becomes JSON on the way: a NaN is null to the collector.
-
-        Raises:
-            PlanViolation: In the mode ``raise``.
-        """
-        name = call.event or call.name
-        verdict = plan.verdict(call.type, name, written, schema_version(call))
-        if verdict.is_valid:
-            return
-        outcome = verdict.outcome.value
-        line = f"assay.event_{outcome} type={call.type} event={name!r:.100}"
-        is_heard = self._on_invalid == "raise" or self._notices.wants_errors or self._notices.is_due(line)
-        # To explain takes a hundred times as long as to judge.
-        violations = plan.explain(call.type, name, written, schema_version(call)) if is_heard else ()
-        violation = PlanViolation(call.type, name, outcome, violations)
-        if self._on_invalid == "raise":
-            self._refuse(DropReason.INVALID, violation)
-        self._notices.failed(violation)
-        # The messages of violations may quote values; where and which rule is enough for a log.
-        broken = " ".join(f"{each.pointer or '/'}:{each.rule}" for each in violations[:5])
-        self._notices.say(line, detail=f"broken={broken!r}")
-
     def _refuse(self, reason: DropReason, error: AssayError) -> None:
-        """Count and tell of an event that is not queued. Raises: the error, in the mode ``raise``."""
+        """Count and tell of an event that is not queued. Raises: the event's own fault, in the mode ``raise``."""
         self._buffer.refuse(reason)
-        self._notices.dropped(reason, 1, error)
-        if self._on_invalid == "raise":
+        self._notices.dropped(reason, 1, error, "" if type(error) is not EventsDropped else f"detail={error.detail!r}")
+        if self._on_invalid == "raise" and type(error) is not EventsDropped:
             raise error
 
     def _tell_of_loss(self, result: Put) -> None:
@@ -355,16 +388,42 @@ class Client:
     def _open(self) -> None:
         self._notices = Notices(*self._callbacks)
         self._stamps = Stamps()
-        self._buffer = Buffer(*self._queue_policy)
-        self._sender = Sender(self._buffer, self._transport, self._notices, self._pace)
+        self._inspection = self._inspections()
+        self._spool = self._make_spool() if self._make_spool else None
+        self._buffer = Buffer(*self._queue_policy, queue=self._spool)
+        self._sender = Sender(self._buffer, self._transport, self._notices, self._pace, self._spool)
+
+    def _inspections(self) -> Inspection | None:
+        """What each event goes through; None: nothing was asked for."""
+        if self._plan is None and self._before_send is None and self._scrubber is None:
+            return None
+        return Inspection(
+            plan=self._plan,
+            on_invalid=self._on_invalid,
+            before_send=self._before_send,
+            scrubber=self._scrubber,
+            notices=self._notices,
+            stamps=self._stamps,
+        )
 
     def _reopen_in_child(self) -> None:
         """After a fork: the queue, its counters, the thread and the connection are the parent's; begin anew."""
         was_closed = self._buffer.closed
         self._transport.forget()
+        if self._spool is not None:
+            self._spool.forget()
         self._open()
         if was_closed:
             self.close()
+
+
+def _told_apart(message_id: str | None, dedupe_key: str) -> str:
+    """The message id of an event that is told apart by a key; an id of its own goes before."""
+    if message_id is not None:
+        return message_id
+    from assay.contract.ids import dedupe_id  # late: few events have a key
+
+    return dedupe_id(plain_text(str(sanitised(dedupe_key))))
 
 
 def _object(value: object) -> dict[Any, Any] | None:
@@ -373,42 +432,3 @@ def _object(value: object) -> dict[Any, Any] | None:
         return {}
     plain = value if type(value) is dict else sanitised(value)
     return plain if isinstance(plain, dict) else None
-
-
-def _loaded(plan: "Plan | Path | str | None") -> "Plan | None":
-    if not isinstance(plan, str | Path):
-        return plan
-    from assay.plans import load_plan  # late: most clients have no plan, and its validators are slow to import
-
-    return load_plan(Path(plan))
-
-
-def _check_settings(settings: Mapping[str, Any]) -> None:
-    write_key = settings["write_key"]
-    if not isinstance(write_key, str) or not write_key or not write_key.isprintable():
-        raise InvalidSetting("write_key", "must be the source's key, a text that is not empty")
-    for name, allowed in _CHOICES.items():
-        if settings[name] not in allowed:
-            raise InvalidSetting(name, f"must be one of {', '.join(allowed)}; got {settings[name]!r}")
-    for name, (lowest, highest) in _RANGES.items():
-        if not lowest <= settings[name] <= highest:
-            raise InvalidSetting(name, f"must lie between {lowest:g} and {highest:g}; got {settings[name]!r}")
-
-
-_CHOICES: dict[str, tuple[str, ...]] = {
-    "on_invalid": get_args(OnInvalid),
-    "when_full": get_args(WhenFull),
-}
-_RANGES: dict[str, tuple[float, float]] = {
-    "queue_events_max": (1, float("inf")),
-    "batch_events_max": (1, BATCH_EVENTS_MAX),
-    # One event of the largest size must fit.
-    "batch_bytes_max": (EVENT_BYTES_MAX + 100, BATCH_BYTES_MAX),
-    "block_seconds": (0, threading.TIMEOUT_MAX),
-    "linger_seconds": (0, 3600),
-    "timeout_seconds": (0.001, 3600),
-    "retry_seconds_max": (0, float("inf")),
-    "exit_seconds": (0, 3600),
-    "breaker_failures": (1, float("inf")),
-    "breaker_seconds": (0, 60),
-}

@@ -8,7 +8,7 @@ decisions go out as values.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -33,17 +33,26 @@ _SENT_AT_BYTES = len(b"2026-01-01T00:00:00.000Z")
 _ENVELOPE_BYTES = len(_BODY_HEAD) - len(b"%b") + _SENT_AT_BYTES + len(_BODY_TAIL)
 
 
+SPOOL_BYTES_MIN = 1_000_000
+# Whether a call waits until the disk has what was written, or only until the system has it.
+SpoolSync = Literal["normal", "full"]
+
+
 class DropReason(StrEnum):
     """Why an event will not be delivered. Every one of them is counted in ``Client.stats()``."""
 
     MALFORMED = "malformed"  # the call was no event: no id, no name
     TOO_LARGE = "too_large"  # above the size that collectors take
     INVALID = "invalid"  # refused by the local plan, in the mode "raise"
-    QUEUE_FULL = "queue_full"
+    BEFORE_SEND = "before_send"  # the app's own before_send said so
+    BEFORE_SEND_FAILED = "before_send_failed"  # it raised, or returned no event
+    SCRUB_FAILED = "scrub_failed"  # personal data could not be scrubbed, so the event is not sent
+    QUEUE_FULL = "queue_full"  # no room in the queue, or the spool
     CLOSED = "closed"  # tracked after close()
     UNAUTHORIZED = "unauthorized"  # the collector does not know the write key
     REJECTED = "rejected"  # the collector refused the batch or this event for good
-    EXPIRED = "expired"  # retried for as long as the client was told to
+    EXPIRED = "expired"  # retried, or kept in the spool, for as long as the client was told to
+    DAMAGED = "damaged"  # unreadable in the spool
     DEADLINE = "deadline"  # still here when close() or the end of the process ran out of time
 
 

@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from assay import lifecycle
 from assay.buffer import Buffer, Waited
@@ -26,6 +27,12 @@ from assay.delivery import (
 from assay.errors import EventQuarantined, EventsDropped
 from assay.notices import Notices
 from assay.transport import Transport
+
+if TYPE_CHECKING:
+    from assay.spool import Spool
+
+# How often the spool is searched for what processes that ended have left.
+LOOK_SECONDS = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +55,12 @@ class Sender:
     While it runs it is known to the at-exit hook, so events of a client that nobody kept or closed are sent too.
     """
 
-    def __init__(self, buffer: Buffer, transport: Transport, notices: Notices, pace: Pace) -> None:
+    def __init__(
+        self, buffer: Buffer, transport: Transport, notices: Notices, pace: Pace, spool: "Spool | None" = None
+    ) -> None:
         self._buffer = buffer
+        self._spool = spool
+        self._look_at = 0.0
         self._transport = transport
         self._notices = notices
         self._pace = pace
@@ -119,14 +130,37 @@ class Sender:
                 self._deliver(self._buffer.take(self._pace.limits))
         finally:
             self._transport.close()
+            self._buffer.release()
 
     def _next(self) -> Waited:
-        return self._buffer.wait_for_batch(self._pace.limits, self._pace.linger_seconds)
+        """Wait for a batch, and look now and then for what other processes have left."""
+        while True:
+            self._look()
+            seconds = self._look_at - time.monotonic()
+            waited = self._buffer.wait_for_batch(self._pace.limits, self._pace.linger_seconds, seconds)
+            if waited is not Waited.IDLE:
+                return waited
+
+    def _look(self) -> None:
+        spool, now = self._spool, time.monotonic()
+        if spool is None:
+            self._look_at = float("inf")
+        elif now >= self._look_at:
+            self._look_at = now + LOOK_SECONDS
+            found = spool.find()
+            self._buffer.recover(lambda: spool.put(found))
+            self._tell_troubles()
+
+    def _tell_troubles(self) -> None:
+        trouble = self._buffer.trouble()
+        if trouble:
+            self._notices.say(f"assay.spool_{trouble}")
+        for reason, count in self._buffer.untold().items():
+            self._tell_dropped(reason, count, "in the spool")
 
     def _deliver(self, batch: list[bytes]) -> None:
         """Send the same events until the collector, or the time we have, says the last word on each of them."""
-        for reason, count in self._buffer.untold().items():
-            self._tell_dropped(reason, count, "in the spool")
+        self._tell_troubles()
         # What is to be sent again goes back to the front, so events leave in their order.
         parts = deque([batch] if batch else [])
         first_at: float | None = None

@@ -38,7 +38,7 @@ def test_help_names_every_command_and_imports_none(assay):
 
     for name in ("serve", "settings", "keys", "leads", "explain", "quarantine", "counts", "dead-letters", "verify"):
         assert f"\n  {name} " in said
-    for name in ("check", "lint"):
+    for name in ("check", "doctor", "lint"):
         assert f"\n  {name} " in said
 
 

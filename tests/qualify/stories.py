@@ -43,6 +43,7 @@ window: 2h of Signed Up
 signals: {made: {count: Made}, docs: {distinct: Shared, of: doc}, big: {count: Shared, where: {size: at least 5}}}
 qualify: {at_least: {share: 40%, of: {made: at least 2, docs: at least 2, big: at least 1}}}""",
     "u-account": "signals: {made: {count: Made}}\nqualify: {made: at least 1, account.plan: trial}",
+    "u-trait": "qualify: {user.role: admin}",
     # Of accounts: the same, and people counted, and both kinds of lists.
     "a-three": "signals: {made: {count: Made}}\nqualify: {made: at least 3}",
     "a-window": """

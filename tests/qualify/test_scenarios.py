@@ -317,6 +317,16 @@ def test_with_two_accounts_nothing_is_guessed(house: House, at: int, expected: d
     assert expected == house.since("production-call")
 
 
+def test_what_became_ambiguous_within_an_hour_is_not_counted_within_it(house: House):
+    """Of five tasks of one hour, the one after Ada joined a second account is nobody's; so Bob's first is the third."""
+    at = START + HOUR
+    house.take_in(*STEPS["account"], *STEPS["members"], group("acme", START, "ada"), group("acme", START, "bob"))
+    house.take_in(*times(2, "Task Added", at, "ada"), group("beta", at + 3 * MINUTE, "ada"))
+    house.take_in(track("Task Added", at + 4 * MINUTE, "ada"), *times(2, "Task Added", at + 5 * MINUTE, "bob"))
+
+    assert {"acme": at + 5 * MINUTE} == house.since("workspace-activated")
+
+
 def test_a_named_account_wins_over_membership(house: House):
     """Work done elsewhere stays there."""
     house.take_in(group("acme", START, "ada"), track("API Called", START + 1, "ada", account="beta", **CALL))
@@ -369,6 +379,17 @@ def test_a_browsers_refusal_binds_the_person_until_they_speak(house: House):
     house.take_in(identify(START + 3, "ada", scoring=True))
 
     assert {"acme": START} == house.since("production-call")
+
+
+def test_of_two_words_at_one_instant_the_refusal_counts(house: House):
+    """Whichever id it was said under."""
+    called = [track("API Called", START, "ada", account="acme", **CALL), identify(START, "ada", anon="v1")]
+    house.take_in(*called, track("Signed In", START + 5, anon="v1", scoring=False))
+    house.take_in(identify(START + 5, "ada", scoring=True))
+    assert {} == house.since("production-call")
+    house.take_in(identify(START + 6, "ada", scoring=True), track("Signed In", START + 6, "ada", scoring=False))
+
+    assert {} == house.since("production-call")
 
 
 # --- exclusion lists ---

@@ -152,7 +152,8 @@ def test_gunicorn_with_preload(tmp_path, kind):
     port = free_port()
     command = ["-m", "gunicorn", "shop:app", "--preload", "-w", "2", "-b", f"127.0.0.1:{port}", "-k", kind]
     with ScriptedServer() as server:
-        environment = {**os.environ, "COLLECTOR": server.url}
+        # gunicorn keeps a socket in the home directory.
+        environment = {**os.environ, "COLLECTOR": server.url, "HOME": str(tmp_path)}
         process = subprocess.Popen(
             [sys.executable, *command], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
         )

@@ -271,7 +271,7 @@ def test_an_answer_that_trickles_in_is_cut_off():
     server = threading.Thread(target=trickle)
     server.start()
     transport = HttpTransport(f"http://127.0.0.1:{listener.getsockname()[1]}", "key")
-    answer = transport.send(b"{}", timeout_seconds=0.3)
+    answer = transport.send(b"{}", timeout_seconds=1.5)
     transport.close()
     gone.set()
     server.join()

@@ -19,6 +19,7 @@ _ENTRIES = {
     "dead-letters": Entry("assay_collector.cli.dead_letters:dead_letters", "List and resend undeliverable messages."),
     "verify": Entry("assay_collector.cli.verify:verify", "Compute everything again from the events, and compare."),
     "check": Entry("assay.qa.commands:check", "Check files of events against a tracking plan."),
+    "doctor": Entry("assay.qa.doctor:doctor", "Check the way of events from this machine to the collector."),
     "lint": Entry("assay_collector.cli.lint:lint", "Look for mistakes in a tracking plan and in definitions."),
 }
 

@@ -4,6 +4,8 @@ From an event to everything that is stored of it. Pure: the same event gives the
 
 from dataclasses import dataclass
 from hashlib import blake2b
+from ipaddress import ip_address, ip_network
+from typing import Any
 
 import msgspec
 
@@ -26,7 +28,10 @@ from assay_collector.store import (
     TraitChange,
 )
 
-_encode = msgspec.json.Encoder().encode
+# Sorted, so that the same content gives the same bytes however a client's map was ordered.
+_encode = msgspec.json.Encoder(order="deterministic").encode
+Json = dict[str, Any]
+
 # The purposes without which nothing about a person may be tallied.
 SCORING_PURPOSES = ("analytics", "pql_scoring")
 
@@ -46,12 +51,15 @@ class Admitter:
         self._identify = identify
         self._signals = signals
 
-    def admit(self, event: Event, source: Source, finding: PlanFinding, *, gpc: bool = False) -> Admission:
+    def admit(
+        self, event: Event, source: Source, finding: PlanFinding, *, gpc: bool = False, ip: str | None = None
+    ) -> Admission:
         """
         Everything that follows from an event.
 
         Args:
             gpc: The request that brought it said ``Sec-GPC: 1``.
+            ip: Where it came from, to be kept with it, truncated.
         """
         own_id = event_id(source.id, event.message_id)
         identifiers, user, anonymous = self._identifiers(event, source.namespace)
@@ -60,7 +68,7 @@ class Admitter:
         account = self._account(event, source.namespace, identifiers)
         consent = read_consent(event.context, gpc=gpc, categories=source.categories)
         scored = _may_score(consent, source)
-        properties, context = _encode(event.properties), _encode(event.context)
+        properties, context = _encode(event.properties), _encode(without_address(event.context))
         snapshot = _snapshot(consent)
         row = EventRow(
             event_id=own_id,
@@ -76,7 +84,7 @@ class Admitter:
             leaf=leaf,
             account=account,
             properties=properties,
-            context=context,
+            context=_located(event.context, ip, context),
             digest=_digest(event, leaf, anonymous, properties, context),
             consent_id=None if snapshot is None else snapshot.consent_id,
             scored=scored,
@@ -87,13 +95,16 @@ class Admitter:
         if scored and event.type == "track" and event.name is not None:
             marks = self._signals.marks((event.name, event.properties, user), leaf, account, event.at)
         links = _links(user, anonymous, event.at, own_id)
+        if event.previous_id is not None:
+            previous = identifiers[0].id
+            links += (Link(min(previous, leaf), max(previous, leaf), "alias", event.at, own_id),)
         memberships = (Membership(leaf, account, event.at, own_id),) if event.type == "group" and account else ()
         traits = _traits(event, leaf, account, own_id)
         consents = _consents(consent, leaf, event, own_id)
         happened: tuple[tuple[bool, Cause], ...] = (
             (bool(links or memberships), "identity"),
             (bool(traits), "trait"),
-            (bool(consents), "consent"),
+            (any(entry.purpose in SCORING_PURPOSES for entry in consents), "consent"),
         )
         changed = tuple(cause for is_so, cause in happened if is_so)
         return Admission(
@@ -113,6 +124,10 @@ class Admitter:
     def _identifiers(self, event: Event, namespace: str) -> tuple[list[Identifier], bytes | None, bytes | None]:
         found: list[Identifier] = []
         user = anonymous = None
+        if event.previous_id is not None:
+            # Kept for whoever resolves aliases; of what type it is, the past will tell.
+            previous = self._identify(namespace, "anonymous", event.previous_id)
+            found.append(Identifier(previous, namespace, "anonymous", event.previous_id))
         if event.user_id is not None:
             user = self._identify(namespace, "user", event.user_id)
             found.append(Identifier(user, namespace, "user", event.user_id))
@@ -140,6 +155,27 @@ def _may_score(consent: ConsentReading, source: Source) -> bool:
         if policy != "exempt" and (state == "denied" or (state is None and policy == "opt_in")):
             return False
     return True
+
+
+def without_address(context: Json) -> Json:
+    """The context without the sender's address, which may differ when a client sends an event again."""
+    return {key: value for key, value in context.items() if key != "ip"} if "ip" in context else context
+
+
+def _located(context: Json, ip: str | None, encoded: bytes) -> bytes:
+    """The context with its address, truncated; `encoded` is the context without one."""
+    address = context.get("ip") or ip
+    kept = truncate_address(address) if isinstance(address, str) else None
+    return encoded if kept is None else _encode({**without_address(context), "ip": kept})
+
+
+def truncate_address(address: str) -> str | None:
+    """An IP address as a network that no person can be told by: /24, or /48 in IPv6; None: it is no address."""
+    try:
+        parsed = ip_address(address.strip())
+    except ValueError:
+        return None
+    return str(ip_network((parsed, 24 if parsed.version == 4 else 48), strict=False).network_address)
 
 
 def _digest(event: Event, leaf: bytes, anonymous: bytes | None, properties: bytes, context: bytes) -> bytes:

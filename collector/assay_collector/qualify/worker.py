@@ -36,6 +36,8 @@ from assay_collector.store import (
 log = logging.getLogger("assay_collector.qualify")
 
 ROUND_ENTRIES = 200
+# The kinds of links that make people. An alias is kept, and does not join anybody yet.
+RESOLVED_KINDS = ("observed",)
 # What a person's entry may be due for without concerning anybody's account.
 _OWN_CAUSES = frozenset({"event", "timer", "account"})
 
@@ -213,7 +215,7 @@ def resolve_component(facts: Facts, leaf: bytes) -> Resolution | None:
     frontier = {leaf}
     while frontier:
         reached |= frontier
-        found = facts.links_of(sorted(frontier))
+        found = [row for row in facts.links_of(sorted(frontier)) if row.kind in RESOLVED_KINDS]
         rows.update({(row.low, row.high, row.kind): row for row in found})
         frontier = {end for row in found for end in (row.low, row.high)} - reached
     if not rows:

@@ -51,15 +51,8 @@ def parse_instant(value: object) -> int:
         UnreadableTime: The value is none of these, or lies outside the years 1 to 9999.
     """
     if isinstance(value, str):
-        text = value.strip()
-        # Left alone, datetime would read milliseconds such as 1711121231530 as 12 December 1711, 15:30.
-        if len(text) > _BASIC_DATE_CHARS and _NUMBER.match(text):
-            return _parse_odd_text(text)
-        try:
-            moment = datetime.fromisoformat(text)
-        except ValueError:
-            return _parse_odd_text(text)
-        return _micros(moment)
+        moment = _moment(value) if value[4:5] == "-" else None
+        return _parse_odd_text(value.strip()) if moment is None else _micros(moment)
     if isinstance(value, int | float) and not isinstance(value, bool):
         return _from_number(value)
     raise UnreadableTime(type(value).__name__)
@@ -84,8 +77,19 @@ def _micros(moment: datetime) -> int:
     return _in_range(at)
 
 
+def _moment(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
+
+
 def _parse_odd_text(text: str) -> int:
     number = _NUMBER.match(text)
+    # Left alone, datetime would read milliseconds such as 1711121231530 as 12 December 1711, 15:30.
+    moment = _moment(text) if number is None or len(text) <= _BASIC_DATE_CHARS else None
+    if moment is not None:
+        return _micros(moment)
     if number:
         # More digits than any instant has need not be read exactly.
         return _from_number(float(text) if number[1] or len(text) > 20 else int(text))

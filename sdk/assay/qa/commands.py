@@ -1,7 +1,6 @@
 """The command line for QA: `assay check` and `assay lint`."""
 
 import io
-import json
 import sys
 import time
 import zlib
@@ -9,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Final
 
 import click
 
@@ -19,15 +18,22 @@ from assay.contract.plan import Plan, PlanError
 from assay.plans import load_plan, read_plan_folder
 from assay.qa.check import TYPES, Checker, Finding, Tally
 from assay.qa.lint import ERROR, RULES, DefinitionLinter, LintFinding, lint_documents
+from assay.qa.terminal import (
+    EXIT_CLEAN,
+    EXIT_FOUND,
+    EXIT_UNUSABLE,
+    Unusable,
+    counted,
+    format_option,
+    say,
+    unusable,
+    write_json,
+)
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 __all__ = ["Hooks", "check", "lint"]
-
-EXIT_CLEAN: Final = 0
-EXIT_FOUND: Final = 1
-EXIT_UNUSABLE: Final = 2
 
 DEFAULT_PLAN: Final = Path("schemas/plan")
 MISSING_EXTRA: Final = "linting definitions needs the collector: pip install 'assay[collector]'"
@@ -63,14 +69,6 @@ _plan_option = click.option(
     metavar="DIR",
     help="The folder of the tracking plan.",
 )
-_format_option = click.option(
-    "--format",
-    "form",
-    type=click.Choice(["human", "json"]),
-    default="human",
-    show_default=True,
-    help="json writes one object a line, the summary last.",
-)
 
 
 # -- check -------------------------------------------------------------------------------------------------------------
@@ -79,7 +77,7 @@ _format_option = click.option(
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @_plan_option
-@_format_option
+@format_option
 @click.option(
     "--type",
     "types",
@@ -129,10 +127,10 @@ def check(
                     show(finding)
                     found += 1
         except (OSError, EOFError, zlib.error) as error:
-            _say(f"{file}: cannot be read: {getattr(error, 'strerror', None) or error}", err=True)
+            say(f"{file}: cannot be read: {getattr(error, 'strerror', None) or error}", err=True)
             unreadable += 1
     if form == "json":
-        _write_json({**checker.tally.to_json(), "plan": plan.name, "plan_revision": plan.revision})
+        write_json({**checker.tally.to_json(), "plan": plan.name, "plan_revision": plan.revision})
     else:
         _show_tally(checker.tally, plan, len(files))
     sys.exit(EXIT_UNUSABLE if unreadable else EXIT_FOUND if found else EXIT_CLEAN)
@@ -143,31 +141,31 @@ def _show_finding(finding: Finding) -> None:
     about = " ".join([finding.type or "", f'"{finding.event}"' if finding.event else "", finding.version or ""]).split()
     suffix = f"  ({' '.join(about)})" if about else ""
     at = f"{finding.pointer}: " if finding.pointer else ""
-    _say(f"{where}: {at}{finding.rule}: {finding.message}{suffix}")
+    say(f"{where}: {at}{finding.rule}: {finding.message}{suffix}")
 
 
 def _show_json(finding: Finding | LintFinding) -> None:
-    _write_json(finding.to_json())
+    write_json(finding.to_json())
 
 
 def _show_tally(tally: Tally, plan: Plan, files: int) -> None:
-    _say("")
-    _say(
-        f"{_count(tally.events, 'event')} in {_count(files, 'file')} against {plan.name} ({plan.revision}): "
+    say("")
+    say(
+        f"{counted(tally.events, 'event')} in {counted(files, 'file')} against {plan.name} ({plan.revision}): "
         f"{tally.valid:,} valid, {tally.invalid:,} invalid, {tally.unplanned:,} unplanned"
         + (f"; {tally.skipped:,} left out by type" if tally.skipped else "")
     )
     if tally.by_rule:
-        _say("violations by rule: " + ", ".join(f"{rule} {count:,}" for rule, count in tally.by_rule.most_common()))
+        say("violations by rule: " + ", ".join(f"{rule} {count:,}" for rule, count in tally.by_rule.most_common()))
     if tally.unplanned_events:
-        _say("unplanned events:")
+        say("unplanned events:")
         for name, count in tally.unplanned_events.most_common(_UNPLANNED_SHOWN_MAX):
-            _say(f"  {count:>8,}  {name}")
+            say(f"  {count:>8,}  {name}")
         hidden = len(tally.unplanned_events) - _UNPLANNED_SHOWN_MAX
         if hidden > 0:
-            _say(f"            and {hidden:,} more")
+            say(f"            and {hidden:,} more")
     if tally.unreadable and tally.unreadable == tally.lines:
-        _say("no line is JSON by itself; is the file indented? try: jq -c . FILE | assay check -", err=True)
+        say("no line is JSON by itself; is the file indented? try: jq -c . FILE | assay check -", err=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +229,7 @@ def _clear_line() -> None:
     metavar="DIR",
     help="The folder of definitions; needs the extra assay[collector].",
 )
-@_format_option
+@format_option
 @click.option("--ignore", "ignored", multiple=True, metavar="RULE", help="Leave a rule out, such as P004; repeatable.")
 @click.option("--strict", is_flag=True, help="Warnings too make the exit code 1.")
 @click.option("--rules", "list_rules", is_flag=True, help="List the rules for plans, and stop.")
@@ -284,20 +282,20 @@ def _lint_plan(folder: Path) -> tuple[Plan | None, list[LintFinding]]:
     try:
         documents = read_plan_folder(folder)
     except PlanError as error:
-        raise _unusable(error) from None
+        raise unusable(error) from None
     plan, findings = lint_documents(documents, time.time_ns() // 1000)
     return plan, findings
 
 
 def _lint_definitions(hooks: Hooks, folder: Path, plan: Plan | None) -> list[LintFinding]:
     if not hooks.definition_linters:
-        raise _Unusable(MISSING_EXTRA)
+        raise Unusable(MISSING_EXTRA)
     try:
         return [finding for linter in hooks.definition_linters for finding in linter(folder, plan)]
     except ImportError:
-        raise _Unusable(MISSING_EXTRA) from None
+        raise Unusable(MISSING_EXTRA) from None
     except AssayError as error:
-        raise _unusable(error) from None
+        raise unusable(error) from None
 
 
 def _show_findings(findings: list[LintFinding], form: str) -> None:
@@ -306,37 +304,26 @@ def _show_findings(findings: list[LintFinding], form: str) -> None:
     if form == "json":
         for finding in findings:
             _show_json(finding)
-        _write_json({"kind": "summary", "errors": errors, "warnings": warnings})
+        write_json({"kind": "summary", "errors": errors, "warnings": warnings})
         return
     for finding in findings:
         line = f":{finding.line}" if finding.line else ""
         line += f":{finding.column}" if finding.column else ""
         at = f"#{finding.pointer}" if finding.pointer else ""
-        _say(f"{finding.file}{line}{at}: {finding.severity} {finding.rule}: {finding.message}")
+        say(f"{finding.file}{line}{at}: {finding.severity} {finding.rule}: {finding.message}")
     if findings:
-        _say("")
-    _say(f"{_count(errors, 'error')}, {_count(warnings, 'warning')}")
+        say("")
+    say(f"{counted(errors, 'error')}, {counted(warnings, 'warning')}")
 
 
 def _show_rules() -> None:
     for rule in RULES.values():
-        _say(f"{rule.id}  {rule.severity:<7}  {rule.title}")
+        say(f"{rule.id}  {rule.severity:<7}  {rule.title}")
 
 
 # -- both --------------------------------------------------------------------------------------------------------------
 
 _NO_PLAN = "which plan? give --plan DIR, set ASSAY_PLAN, or run where there is a folder schemas/plan"
-
-
-class _Unusable(click.ClickException):
-    """What the command needs cannot be had."""
-
-    exit_code = EXIT_UNUSABLE
-
-
-def _unusable(error: AssayError) -> _Unusable:
-    # Only the line breaks between problems are ours to keep.
-    return _Unusable("\n".join(visible(line) for line in str(error).split("\n")))
 
 
 def _load(folder: Path | None) -> Plan:
@@ -345,20 +332,4 @@ def _load(folder: Path | None) -> Plan:
     try:
         return load_plan(folder)
     except PlanError as error:
-        raise _unusable(error) from None
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
-
-
-def _write_json(value: Any) -> None:
-    # ASCII only: no byte of an event can reach the terminal as it came.
-    click.echo(json.dumps(value, ensure_ascii=True))
-
-
-def _say(text: str, err: bool = False) -> None:
-    """Write one line; what was recorded can neither move the cursor nor fail on a terminal that is not UTF-8."""
-    stream = sys.stderr if err else sys.stdout
-    encoding = stream.encoding or "utf-8"
-    click.echo(visible(text).encode(encoding, "backslashreplace").decode(encoding), err=err)
+        raise unusable(error) from None

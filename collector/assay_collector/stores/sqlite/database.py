@@ -13,7 +13,9 @@ from assay_collector.store import StoreUnavailable
 from assay_collector.stores.sqlite.schema import migrations
 from assay_collector.stores.turns import Turns
 
-CACHE_KIB = 256 * 1024
+# The writer touches pages all over the indexes; a reader looks at few, and there is one a thread.
+WRITER_CACHE_KIB = 256 * 1024
+READER_CACHE_KIB = 8 * 1024
 MMAP_BYTES = 4 * 1024**3
 BUSY_SECONDS = 5.0
 
@@ -106,6 +108,7 @@ class Database:
                 reader = _Reader(self._connect())
                 self._readers.add(reader)
             reader.connection.execute("PRAGMA query_only = ON")
+            reader.connection.execute(f"PRAGMA cache_size = -{READER_CACHE_KIB}")
             self._local.reader = reader
         return reader.connection
 
@@ -115,7 +118,7 @@ class Database:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        connection.execute(f"PRAGMA cache_size = -{WRITER_CACHE_KIB}")
         connection.execute(f"PRAGMA mmap_size = {MMAP_BYTES}")
         return connection
 

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import astuple
 
 from assay.contract.ids import event_id as derive_event_id
-from assay.contract.times import HOUR
+from assay.contract.times import HOUR, INSTANT_MAX
 from assay_collector.store import (
     Admission,
     CommitStatus,
@@ -79,6 +79,8 @@ _COUNT = """
 """
 
 _Request = tuple[Sequence[Admission], Sequence[Quarantined]]
+_Edge = tuple[bytes, bytes, str]  # both ends of a link, and its kind; leaf and account of a membership, and nothing
+_LATER = INSTANT_MAX + 1
 
 
 class SQLiteEventLog:
@@ -90,6 +92,8 @@ class SQLiteEventLog:
         # What is stored already, so that it need not be written again with every event.
         self._known_identifiers: set[bytes] = set()
         self._known_participations: set[tuple[bytes, bytes | None]] = set()
+        # Links and memberships, with the earliest instant that is stored of each.
+        self._known_edges: dict[_Edge, int] = {}
 
     def commit(self, admissions: Sequence[Admission], quarantined: Sequence[Quarantined]) -> Sequence[CommitStatus]:
         if not admissions and not quarantined:
@@ -101,15 +105,17 @@ class SQLiteEventLog:
         quarantined = [entry for request in requests for entry in request[1]]
         with self._database.transaction() as connection:
             statuses, fresh = _sort_out(connection, admissions)
-            self._write_fresh(connection, fresh)
+            edges = self._write_fresh(connection, fresh)
             _write_quarantined(connection, quarantined)
             _count(connection, admissions, statuses, quarantined)
-        self._remember(fresh)
+        self._remember(fresh, edges)
         return _split(statuses, requests)
 
-    def _write_fresh(self, connection: Connection, fresh: Sequence[Admission]) -> None:
+    def _write_fresh(self, connection: Connection, fresh: Sequence[Admission]) -> dict[_Edge, int]:
+        """Write what is new, and return the links and memberships that were."""
+        edges: dict[_Edge, int] = {}
         if not fresh:
-            return
+            return edges
         connection.executemany(_INSERT_EVENT, [_event_values(a.event) for a in fresh])
         known = self._known_identifiers
         _insert(connection, _INSERT_IDENTIFIER, (i for a in fresh for i in a.identifiers if i.id not in known))
@@ -117,30 +123,46 @@ class SQLiteEventLog:
         connection.executemany(_INSERT_PARTICIPATION, pairs - self._known_participations)
         _insert(connection, _UPSERT_LINK, (link for a in fresh for link in a.links))
         _insert(connection, _UPSERT_MEMBERSHIP, (m for a in fresh for m in a.memberships))
-        connection.executemany(_INSERT_TRAIT, [_text_last(trait) for a in fresh for trait in a.traits])
+        connection.executemany(_INSERT_TRAIT, [_trait_values(trait) for a in fresh for trait in a.traits])
         snapshots = {a.consent.consent_id: a.consent for a in fresh if a.consent is not None}
         connection.executemany(
             _INSERT_SNAPSHOT, [(id, said.states.decode(), said.evidence.decode()) for id, said in snapshots.items()]
         )
-        connection.executemany(_INSERT_CONSENT, [_text_last(entry) for a in fresh for entry in a.consents])
+        connection.executemany(_INSERT_CONSENT, [_consent_values(entry) for a in fresh for entry in a.consents])
         write_marks(connection, (mark for a in fresh for mark in a.marks))
         touches: dict[Touch, int] = {}
         for admission in fresh:
+            knows_more = self._add_edges(admission, edges)
             for entry in admission.touches:
-                touches.setdefault(entry, admission.event.received_at)
+                # A client repeats who it is with every event; only what it had not said before can change anybody.
+                if entry.cause != "identity" or knows_more:
+                    touches.setdefault(entry, admission.event.received_at)
         touch(connection, touches)
+        return edges
 
-    def _remember(self, fresh: Sequence[Admission]) -> None:
+    def _add_edges(self, admission: Admission, edges: dict[_Edge, int]) -> bool:
+        """Whether what an event says of links and memberships is not known yet, or was known of a later time only."""
+        said: list[tuple[_Edge, int]] = [((link.low, link.high, link.kind), link.at) for link in admission.links]
+        said += [((row.leaf, row.account, ""), row.at) for row in admission.memberships]
+        new = [
+            (edge, at) for edge, at in said if at < min(edges.get(edge, _LATER), self._known_edges.get(edge, _LATER))
+        ]
+        edges.update(new)
+        return bool(new) or not said
+
+    def _remember(self, fresh: Sequence[Admission], edges: dict[_Edge, int]) -> None:
         # Only after the commit: what was rolled back must be written again.
-        if len(self._known_identifiers) + len(self._known_participations) > KNOWN_MAX:
+        if len(self._known_identifiers) + len(self._known_participations) + len(self._known_edges) > KNOWN_MAX:
             self.forget_known()
         self._known_identifiers.update(i.id for a in fresh for i in a.identifiers)
         self._known_participations.update((a.event.leaf, a.event.account) for a in fresh)
+        self._known_edges.update(edges)
 
     def forget_known(self) -> None:
         """Forget what is stored, after rows were removed."""
         self._known_identifiers = set()
         self._known_participations = set()
+        self._known_edges = {}
 
     def receipts(self, message_id: str) -> Sequence[ReceiptLine]:
         with self._database.reading() as connection:
@@ -324,10 +346,15 @@ def _event_values(event: EventRow) -> tuple[object, ...]:
     )
 
 
-def _text_last(row: TraitChange | ConsentEntry) -> tuple[object, ...]:
-    """The fields of a row whose last one is JSON."""
-    *head, document = astuple(row)
-    return (*head, document.decode())
+def _trait_values(change: TraitChange) -> tuple[object, ...]:
+    *head, value = astuple(change)
+    return (*head, value.decode())
+
+
+def _consent_values(entry: ConsentEntry) -> tuple[object, ...]:
+    *head, event_id, evidence = astuple(entry)
+    # Part of the key, where no NULL may stand.
+    return (*head, event_id or b"", evidence.decode())
 
 
 def _insert(connection: Connection, sql: str, rows: Iterable[object]) -> None:

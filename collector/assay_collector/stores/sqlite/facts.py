@@ -113,7 +113,7 @@ def _numbers(values: Sequence[int]) -> str:
 
 def _read_consent(row: tuple[Any, ...]) -> ConsentEntry:
     values = dict(zip(ConsentEntry.__struct_fields__, row, strict=True))
-    return ConsentEntry(**{**values, "evidence": _bytes(values["evidence"])})
+    return ConsentEntry(**{**values, "event_id": values["event_id"] or None, "evidence": _bytes(values["evidence"])})
 
 
 def _bytes(text: str | bytes) -> bytes:

@@ -1,0 +1,1 @@
+"""A notes service on FastAPI, instrumented as a user of Assay would."""

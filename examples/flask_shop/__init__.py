@@ -1,0 +1,1 @@
+"""A shop on Flask, instrumented as a user of Assay would."""

@@ -259,12 +259,20 @@ def criteria(condition: Condition) -> Iterator[Criterion]:
 
 def subjects(condition: Condition) -> Iterator[Subject]:
     """Everything that a condition reads."""
-    for criterion in criteria(condition):
-        yield criterion.subject
-    if isinstance(condition, Score):
-        for item in condition.items:
-            if item.each is not None:
-                yield item.each
+    match condition:
+        case Criterion(subject=subject):
+            yield subject
+        case Not(of=inner):
+            yield from subjects(inner)
+        case All(of=parts) | AnyOf(of=parts) | AtLeast(of=parts):
+            for part in parts:
+                yield from subjects(part)
+        case Score(items=items):
+            for item in items:
+                if item.when is not None:
+                    yield from subjects(item.when)
+                if item.each is not None:
+                    yield item.each
 
 
 def signals_of(subject: Subject) -> Iterator[Signal]:

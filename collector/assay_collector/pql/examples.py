@@ -130,6 +130,6 @@ def _traits(definition: Definition, given: Sequence[Given]) -> dict[Trait, Steps
     for entry in given:
         for name, value in entry.get("traits", {}).items():
             kind, dot, key = name.partition(".")
-            trait = Trait(kind, key) if dot and kind in ("user", "account") else Trait(definition.entity, name)  # type: ignore[arg-type]
+            trait = Trait(kind, key) if dot and kind in ("user", "account") else Trait(definition.entity, name)
             changes.setdefault(trait, []).append((parse_instant(entry["t"]), value))
     return {trait: Steps.of(None, found) for trait, found in changes.items()}

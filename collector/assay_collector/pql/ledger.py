@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
-from assay_collector.pql.lifecycle import Moment
 from assay_collector.pql.definition import Definition, EntityKind
+from assay_collector.pql.lifecycle import Moment
 
 # What is learned this long after it took effect came late; below, it is just how long things take.
 LATE_AFTER = 3_600_000_000

@@ -17,8 +17,7 @@ TESTS = ("a", "at least 2", "is known", "is not known", "not a", 3, True, ["a", 
 
 
 def marks(signals: list[Signal], name: str, properties: Mapping[str, Any], **seen: Any) -> tuple[Mark, ...]:
-    user, account = seen.get("user", LEAF), seen.get("account")
-    return SignalIndex(signals).marks((name, properties, user), LEAF, account, NOW)
+    return SignalIndex(signals).marks(name, properties, LEAF, seen.get("account"), NOW)
 
 
 def found_by_asking_each(signals: list[Signal], name: str, properties: Mapping[str, Any], **seen: Any) -> set[Any]:
@@ -29,9 +28,7 @@ def found_by_asking_each(signals: list[Signal], name: str, properties: Mapping[s
             continue
         if not all(test.holds(naive_property(properties, path)) is True for path, test in asked.matcher.where):
             continue
-        has_item = asked.of is None or (
-            seen["user"] is not None if asked.of == "user_id" else naive_property(properties, asked.of) is not None
-        )
+        has_item = asked.of in (None, "user_id") or naive_property(properties, asked.of) is not None
         if has_item:
             found.add((seen["account"] if asked.scope == "account" and seen["account"] else LEAF, asked.id))
     return found
@@ -104,12 +101,11 @@ def test_an_accounts_tally_lies_under_the_account_or_where_none_is_named_under_t
     assert [LEAF, LEAF] == [mark.entity for mark in marks(asked, "x", {})]
 
 
-def test_users_are_counted_by_their_user_id():
-    """An anonymous event counts no user; a property of that name is not asked."""
+def test_users_are_counted_by_their_leaf():
+    """Whose leaf it is may be learned later; a property of that name is not asked."""
     asked = [signal("x", of="user_id")]
 
     assert [LEAF] == [mark.item for mark in marks(asked, "x", {"user_id": "other"})]
-    assert () == marks(asked, "x", {"user_id": "other"}, user=None)
 
 
 @pytest.mark.parametrize(

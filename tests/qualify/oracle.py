@@ -256,7 +256,7 @@ class _View:
         if use.signal.aggregate == "count":
             return len(seen)
         if use.signal.of == "user_id":
-            return len({self.oracle.person(h.leaf) for h in seen if h.leaf[0] == "user"})
+            return len({person for h in seen if (person := self.oracle.person(h.leaf))[0] == "user"})
         return len({_value(h.body["properties"], use.signal.of) for h in seen} - {None})
 
 

@@ -93,7 +93,7 @@ class Admitter:
         )
         marks: tuple[Mark, ...] = ()
         if scored and event.type == "track" and event.name is not None:
-            marks = self._signals.marks((event.name, event.properties, user), leaf, account, event.at)
+            marks = self._signals.marks(event.name, event.properties, leaf, account, event.at)
         links = _links(user, anonymous, event.at, own_id)
         if event.previous_id is not None:
             previous = identifiers[0].id
@@ -238,7 +238,8 @@ def _touches(
     is_of_account: bool,
 ) -> tuple[Touch, ...]:
     """
-    Who has to be decided again, and why. The account a person turns out to belong to follows from the person.
+    Who has to be decided again, and why. The accounts that a person acted in, or turns out to belong to, follow from
+    the person.
 
     Args:
         is_of_account: What changed are traits of the account.
@@ -248,10 +249,7 @@ def _touches(
         found.append(Touch("user", leaf, "event" if account is not None else "adoption"))
     if account is not None and any(mark.entity == account for mark in marks):
         found.append(Touch("account", account, "event"))
-    for cause in changed:
-        found.append(Touch("user", leaf, cause))
-        if account is not None:
-            found.append(Touch("account", account, cause))
+    found += [Touch("user", leaf, cause) for cause in changed]
     if account is not None and is_of_account:
         found.append(Touch("account", account, "account"))
     return tuple(found)

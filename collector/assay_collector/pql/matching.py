@@ -20,8 +20,6 @@ class Mark(msgspec.Struct, frozen=True, gc=False):
     item: bytes | None = None  # for distinct: the hash of the value
 
 
-# What of an event a signal sees: its name, its properties, and the leaf of its user id (None for an anonymous event).
-Seen = tuple[str, Mapping[str, Any], bytes | None]
 USER_ID = "user_id"
 
 
@@ -50,10 +48,14 @@ class CompiledSignal:
                 return False
         return True
 
-    def item(self, properties: Mapping[str, Any], user: bytes | None) -> bytes | None:
-        """For distinct: the hash of the value that counts; None: the event has none."""
+    def item(self, properties: Mapping[str, Any], leaf: bytes) -> bytes | None:
+        """
+        For distinct: the hash of the value that counts; None: the event has none.
+
+        Where users are counted it is the leaf, also an anonymous one: whose it is, the fold knows, and may learn later.
+        """
         if self.of_user:
-            return user
+            return leaf
         assert self.of is not None
         value = self.of(properties)
         return None if value is None else _item_id(value)
@@ -73,19 +75,20 @@ class SignalIndex:
             for name in names
         }
 
-    def marks(self, seen: Seen, leaf: bytes, account: bytes | None, at: int) -> tuple[Mark, ...]:
+    def marks(
+        self, name: str, properties: Mapping[str, Any], leaf: bytes, account: bytes | None, at: int
+    ) -> tuple[Mark, ...]:
         """
         What an event adds to the tallies.
 
         Everything is tallied under the event's own leaf. For accounts it goes to the account named on the event, or,
         where none is named, to the leaf itself, from where the account it turns out to belong to reads it.
         """
-        name, properties, user = seen
         found: list[Mark] = []
         for signal in self._by_name.get(name, self._any):
             if not signal.passes(properties):
                 continue
-            item = signal.item(properties, user) if signal.is_distinct else None
+            item = signal.item(properties, leaf) if signal.is_distinct else None
             if signal.is_distinct and item is None:
                 continue
             entity = leaf if signal.scope == "user" or account is None else account

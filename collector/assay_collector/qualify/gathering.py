@@ -71,7 +71,8 @@ class Gatherer:
         def facts_under(lists: frozenset[str]) -> EntityFacts:
             kept = members.allowed({person for person, names in listed.items() if names & lists})
             rows = Rows([row for row in tallies if row.leaf in kept], [row for row in items if row.leaf in kept])
-            reader = Rereader(facts, self._compiled, rows.tallies, account, members, members.people)
+            users = self._users_among(facts, [members.people.get(leaf, leaf) for leaf in kept], "account")
+            reader = Rereader(facts, self._compiled, rows.tallies, account, members, members.people, users)
             return self._fold("account", rows, reader, traits, partial(self._traits_of_member, facts, members))
 
         return Gathered(
@@ -89,7 +90,17 @@ class Gatherer:
         rows = self._rows(facts, leaves if may_use else (), "user")
         # A trait is no more to be used than an event is. Exclusion lists, which only leave people out, still see it.
         traits = self._traits(facts, "user", leaves) | self._account_traits_of(facts, leaves) if may_use else {}
-        return self._fold("user", rows, Rereader(facts, self._compiled, rows.tallies), traits, lambda _: {})
+        users = self._users_among(facts, leaves, "user")
+        reader = Rereader(
+            facts, self._compiled, rows.tallies, people=dict.fromkeys(leaves, max(users, default=b"")), users=users
+        )
+        return self._fold("user", rows, reader, traits, lambda _: {})
+
+    def _users_among(self, facts: Facts, people: Sequence[bytes], scope: EntityKind) -> frozenset[bytes]:
+        """Who of these people has a user id; asked only where users are counted."""
+        if not any(self._compiled[signal].of_user for signal in self._signals[scope]):
+            return frozenset()
+        return _users(facts, people)
 
     def _account_traits_of(self, facts: Facts, leaves: Sequence[bytes]) -> dict[Trait, Steps[Any]]:
         if not self._trait_keys["account"]:
@@ -142,8 +153,12 @@ class Gatherer:
             spans.setdefault(row.signal, []).append(Span(row.bucket, row.n, row.first_at, row.last_at))
         for entry in rows.items:
             n = 1 if entry.first_at == entry.last_at else 2
-            # Where people are counted, the leaves of one person are one.
-            item = reader.people.get(entry.item, entry.item) if self._compiled[entry.signal].of_user else entry.item
+            item = entry.item
+            if self._compiled[entry.signal].of_user:
+                # Where users are counted, the leaves of one person are one, and nobody unknown is any.
+                item = reader.people.get(item, item)
+                if item not in reader.users:
+                    continue
             items.setdefault(entry.signal, []).append((item, Span(entry.bucket, n, entry.first_at, entry.last_at)))
         return EntityFacts(
             kind=kind,

@@ -32,6 +32,7 @@ class Rereader:
     account: bytes | None = None  # None: for a person
     adoption: Adoption | None = None
     people: Mapping[bytes, bytes] = field(default_factory=dict)  # leaf -> person, where it is not the leaf itself
+    users: frozenset[bytes] = frozenset()  # the people with a user id; only they count where users are counted
     _instants: dict[tuple[int, int], list[tuple[int, bytes | None]]] = field(default_factory=dict)
     _occurrences: dict[int, list[Occurrence]] = field(default_factory=dict)
 
@@ -70,13 +71,13 @@ class Rereader:
             else self.adoption.adopted_until(leaf)
         )
         for found in occurrences_of(self.facts, self.compiled[signal], leaf, first, last, named):
-            if end is None or found.at < end:
-                yield self._counted(self.compiled[signal], found)
-
-    def _counted(self, compiled: CompiledSignal, found: Occurrence) -> Occurrence:
-        """The event as its person's; where people are counted, all leaves of a person are one."""
-        value = self.people.get(found.value, found.value) if compiled.of_user else found.value
-        return Occurrence(found.at, found.event_id, self.people.get(found.person, found.person), value)
+            if end is not None and found.at >= end:
+                continue
+            person = self.people.get(found.person, found.person)
+            if not self.compiled[signal].of_user:
+                yield Occurrence(found.at, found.event_id, person, found.value)
+            elif person in self.users:
+                yield Occurrence(found.at, found.event_id, person, person)
 
 
 def occurrences_of(
@@ -88,25 +89,21 @@ def occurrences_of(
     Args:
         account: For a signal of accounts: the account that the events name; None: those that name none.
     """
-    is_user: bool | None = None
     for event in facts.events_of(leaf, first * HOUR, (last + 1) * HOUR):
         if not _is_tallied(event, compiled, account):
             continue
         properties = _decode(event.properties)
         if not compiled.matches(event.name or "", properties):
             continue
-        if compiled.of_user and is_user is None:
-            known = facts.identifiers([leaf]).get(leaf)
-            is_user = known is not None and known.type == "user"
-        value = _value(compiled, properties, leaf if is_user else None)
+        value = _value(compiled, properties, leaf)
         if compiled.is_distinct and value is None:
             continue
         yield Occurrence(event.at, event.event_id, leaf, value)
 
 
-def _value(compiled: CompiledSignal, properties: Mapping[str, Any], user: bytes | None) -> Any:
+def _value(compiled: CompiledSignal, properties: Mapping[str, Any], leaf: bytes) -> Any:
     if compiled.is_distinct:
-        return compiled.item(properties, user)
+        return compiled.item(properties, leaf)
     return None if compiled.of is None else compiled.of(properties)
 
 

@@ -47,20 +47,17 @@ def document(signal: Signal) -> bytes:
     return msgspec.json.encode([signal.scope, signal.aggregate, signal.matcher.document(), signal.of])
 
 
-def marks_of(event: EventRow, index: SignalIndex, is_user: bool) -> tuple[Mark, ...]:
+def marks_of(event: EventRow, index: SignalIndex) -> tuple[Mark, ...]:
     """What a stored event adds to the tallies; the same as when it came in."""
     if event.type != "track" or not event.scored or event.name is None:
         return ()
-    user = event.leaf if is_user else None
-    return index.marks((event.name, _decode(event.properties), user), event.leaf, event.account, event.at)
+    return index.marks(event.name, _decode(event.properties), event.leaf, event.account, event.at)
 
 
 def stored_marks(store: Store, index: SignalIndex, progress: Progress = lambda _: None) -> Iterator[Sequence[Mark]]:
     """The marks of every stored event, in chunks."""
     for chunk in _chunks(store.events.scan()):
-        with store.snapshot() as facts:
-            known = facts.identifiers([event.leaf for event in chunk])
-        yield [mark for event in chunk for mark in marks_of(event, index, _type(known.get(event.leaf)) == "user")]
+        yield [mark for event in chunk for mark in marks_of(event, index)]
         progress(len(chunk))
 
 

@@ -14,7 +14,8 @@ from types import ModuleType, NoneType
 from typing import Any
 
 SNAPSHOT = Path(__file__).with_name("public_api.txt")
-MODULES = ("assay", "assay.testing")
+INTEGRATIONS = tuple(f"assay.integrations.{name}" for name in ("asgi", "celery", "django", "flask", "wsgi"))
+MODULES = ("assay", "assay.testing", *INTEGRATIONS)
 
 
 def public_api() -> str:

@@ -1,6 +1,6 @@
 """The one thread that sends: takes batches, posts them, and settles each event exactly once."""
 
-import random
+import os
 import threading
 import time
 from collections import deque
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from assay import lifecycle
+from assay import lifecycle, reports
 from assay.buffer import Buffer, Waited
 from assay.contract.times import format_instant
 from assay.course import Breaker, Course, expires
@@ -26,13 +26,15 @@ from assay.delivery import (
 )
 from assay.errors import EventQuarantined, EventsDropped
 from assay.notices import Notices
-from assay.transport import Transport
+from assay.reports import REPORT_SECONDS
+from assay.transport import Reporter, Transport
 
 if TYPE_CHECKING:
     from assay.spool import Spool
 
 # How often the spool is searched for what processes that ended have left.
 LOOK_SECONDS = 5.0
+REPORT_TIMEOUT_SECONDS = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +70,8 @@ class Sender:
         self._starting = threading.Lock()
         self._course = Course(breaker=pace.breaker)
         self._gave_up = False
+        self._told: reports.Counts = reports.NOTHING
+        self._report_at = time.monotonic() + REPORT_SECONDS
         self._was_closed = False
         self.started = False
 
@@ -128,6 +132,7 @@ class Sender:
         try:
             while not self._gave_up and self._next() is not Waited.OVER:
                 self._deliver(self._buffer.take(self._pace.limits))
+            self._report(time.monotonic(), is_last=True)
         finally:
             self._transport.close()
             self._buffer.release()
@@ -185,9 +190,11 @@ class Sender:
                 self._settle(part, decision)
         if parts:
             self._settle(_joined(parts), Refused(DropReason.DEADLINE, ""))
+        elif time.monotonic() >= self._report_at:
+            self._report(time.monotonic(), is_last=False)
 
     def _may_retry(self, retry: Retry, first_at: float) -> bool:
-        self._course = self._course.failed(retry, time.monotonic(), random.random())  # noqa: S311 - no secret
+        self._course = self._course.failed(retry, time.monotonic(), _draw())
         if expires(first_at, self._course.ready_at, self._pace.retry_seconds_max):
             return False
         self._buffer.count_retry()
@@ -225,6 +232,23 @@ class Sender:
         except Exception as error:  # noqa: BLE001 - a transport of the app's own must not stop the thread
             return Answer(status=0, failure=type(error).__name__)
 
+    def _report(self, now: float, *, is_last: bool) -> None:
+        """Tell the collector how this client fares, if it is there; nobody waits for that, and no event hangs on it."""
+        self._report_at = now + REPORT_SECONDS
+        if not isinstance(self._transport, Reporter) or self._course.failures or self._gave_up:
+            return
+        current = reports.counts(self._buffer.stats())
+        body = reports.report(current, self._told)
+        seconds = min(REPORT_TIMEOUT_SECONDS, self._pace.timeout_seconds, self._buffer.ends_at - now)
+        if body is None or seconds <= 0 or (is_last and not reports.has_losses(current, self._told)):
+            return
+        try:
+            answer = self._transport.report(body, timeout_seconds=seconds)
+        except Exception:  # noqa: BLE001 - a transport of the app's own must not stop the thread
+            return
+        if answer.status == 200:
+            self._told = current
+
     def _settle(self, events: list[bytes], decision: Delivered | Refused) -> None:
         count = len(events)
         if isinstance(decision, Refused):
@@ -248,6 +272,11 @@ class Sender:
     def _tell_dropped(self, reason: DropReason, count: int, detail: str) -> None:
         if count:
             self._notices.dropped(reason, count, EventsDropped(reason, count, detail), f"detail={detail!r}")
+
+
+def _draw() -> float:
+    """A random number from [0, 1); the module for that takes long to import."""
+    return int.from_bytes(os.urandom(4)) / 2**32
 
 
 def _joined(parts: Iterable[list[bytes]]) -> list[bytes]:

@@ -3,7 +3,7 @@
 import threading
 import time
 from base64 import b64encode
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 from assay._version import __version__
@@ -43,6 +43,13 @@ class Transport(Protocol):
     def forget(self) -> None: ...
 
 
+@runtime_checkable
+class Reporter(Protocol):
+    """A transport that can also take the client's report on itself; ``send``'s promises hold for it too."""
+
+    def report(self, body: bytes, *, timeout_seconds: float) -> Answer: ...
+
+
 class HttpTransport:
     """
     Sends batches to a collector through httpx, on one kept-alive connection.
@@ -68,12 +75,19 @@ class HttpTransport:
 
     def send(self, body: bytes, *, timeout_seconds: float) -> Answer:
         """Post one batch. See the promises of Transport."""
+        return self._send(self._endpoint, body, timeout_seconds)
+
+    def report(self, body: bytes, *, timeout_seconds: float) -> Answer:
+        """Post the client's report. See Reporter."""
+        return self._send(self._endpoint.removesuffix("/batch") + "/m", body, timeout_seconds)
+
+    def _send(self, endpoint: str, body: bytes, timeout_seconds: float) -> Answer:
         ends_at = time.monotonic() + timeout_seconds
         http = self._open()
         import httpx
 
         try:
-            return self._post(http, body, ends_at)
+            return self._post(http, endpoint, body, ends_at)
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
             return Answer(status=0, failure=type(error).__name__)
 
@@ -89,12 +103,12 @@ class HttpTransport:
             self._abandoned.append(self._http)
         self._http = None
 
-    def _post(self, http: "httpx.Client", body: bytes, ends_at: float) -> Answer:
+    def _post(self, http: "httpx.Client", endpoint: str, body: bytes, ends_at: float) -> Answer:
         headers = self._headers
         if self._gzip and len(body) >= GZIP_BYTES_MIN:
             body, headers = _gzipped(body), {**headers, "Content-Encoding": "gzip"}
         timeout = max(0.001, ends_at - time.monotonic())
-        with http.stream("POST", self._endpoint, content=body, headers=headers, timeout=timeout) as response:
+        with http.stream("POST", endpoint, content=body, headers=headers, timeout=timeout) as response:
             received = bytearray()
             for chunk in response.iter_bytes():
                 received += chunk

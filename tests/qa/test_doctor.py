@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from assay.plans import load_plan
-from serving import ASSAY, assay, clean_environment, serving, write_key
+from assay_collector.cli import main
+from serving import assay, clean_environment, serving, write_key
 
 ROOT = Path(__file__).parents[2]
 PLAN = ROOT / "schemas" / "planboard" / "plan"
@@ -29,16 +31,11 @@ Answers = Callable[[str, str, str], tuple[int, dict[str, str], str]]
 
 def examined(url: str, *flags: str, key: str = SECRET, token: str | None = None) -> tuple[int, dict[str, Any], str]:
     """The exit code, each check's finding, and all that was said."""
-    environment = {**clean_environment(), "ASSAY_WRITE_KEY": key}
-    environment |= {} if token is None else {"ASSAY_ADMIN_TOKEN": token}
-    command = [*ASSAY, "doctor", "--url", url, "--format", "json", *flags]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    environment = {name: None for name in os.environ if name.startswith("ASSAY_")}
+    environment |= {"ASSAY_WRITE_KEY": key, "ASSAY_ADMIN_TOKEN": token}
+    done = CliRunner().invoke(main, ["doctor", "--url", url, "--format", "json", *flags], env=environment)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
-    return (
-        done.returncode,
-        {line["check"]: line for line in lines if line["kind"] == "check"},
-        done.stdout + done.stderr,
-    )
+    return done.exit_code, {line["check"]: line for line in lines if line["kind"] == "check"}, done.output
 
 
 @contextmanager
@@ -236,15 +233,9 @@ def test_an_event_that_is_quarantined_did_arrive():
 )
 def test_misuse(flags):
     """Exit code 2, and a word on what is missing."""
-    done = subprocess.run(
-        [*ASSAY, "doctor", *flags],
-        env={**clean_environment(), "ASSAY_WRITE_KEY": SECRET},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = CliRunner().invoke(main, ["doctor", *flags], env={"ASSAY_WRITE_KEY": SECRET})
 
-    assert 2 == done.returncode
+    assert 2 == done.exit_code
     assert "Error: " in done.stderr
     assert SECRET not in done.stderr
 

@@ -327,6 +327,14 @@ def test_what_became_ambiguous_within_an_hour_is_not_counted_within_it(house: Ho
     assert {"acme": at + 5 * MINUTE} == house.since("workspace-activated")
 
 
+def test_two_accounts_joined_at_once_adopt_nothing(house: House):
+    """Neither was the first."""
+    house.take_in(group("acme", START, "ada"), group("beta", START, "ada"))
+    house.take_in(track("API Called", START - 1, "ada", **CALL))
+
+    assert {} == house.since("production-call")
+
+
 def test_a_named_account_wins_over_membership(house: House):
     """Work done elsewhere stays there."""
     house.take_in(group("acme", START, "ada"), track("API Called", START + 1, "ada", account="beta", **CALL))
@@ -367,6 +375,14 @@ def test_an_event_that_was_refused_stays_out(house: House):
     house.take_in(identify(START + 6 * HOUR, "ada", scoring=True))
 
     assert {} == house.since("trial-activation")
+
+
+def test_an_hour_that_is_read_again_leaves_out_what_was_refused(house: House):
+    """Of five tasks of one hour the second was refused, so the third that counts is the fourth."""
+    second = track("Task Assigned", START + 2 * HOUR + 1, "ada", scoring=False)
+    house.take_in(SIGNED_UP, PROJECT, second, *tasks(4), identify(START + DAY, "ada", scoring=True))
+
+    assert {"ada": START + 2 * HOUR + 2 * MINUTE} == house.since("trial-activation")
 
 
 def test_a_browsers_refusal_binds_the_person_until_they_speak(house: House):

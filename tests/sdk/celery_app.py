@@ -16,6 +16,7 @@ app = Celery(
         "data_folder_in": FOLDER,
         "data_folder_out": FOLDER,
         "control_folder": f"{FOLDER}/control",
+        "polling_interval": 0.05,
     },
     broker_connection_retry_on_startup=True,
     task_ignore_result=True,

@@ -13,12 +13,13 @@ SUCCESS = b'{"success":true}'
 
 
 class Reply(NamedTuple):
-    """One answer of the script. hold: wait for this event before answering."""
+    """One answer of the script. hold: wait for this event before answering; cut: close the connection instead."""
 
     status: int = 200
     headers: Mapping[str, str] = {}
     body: bytes = SUCCESS
     hold: threading.Event | None = None
+    cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class ScriptedServer:
         self._script = list(script)
         self._changed = threading.Condition()
         self.requests: list[Request] = []
+        # What clients told about themselves; answered 200, and not by the script.
+        self.reports: list[Request] = []
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._http.daemon_threads = True
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,))
@@ -91,9 +94,17 @@ class ScriptedServer:
             def do_POST(self) -> None:
                 raw = self.rfile.read(int(self.headers["Content-Length"]))
                 plain = gzip.decompress(raw) if self.headers.get("Content-Encoding") == "gzip" else raw
-                reply = server._answer(Request(self.path, dict(self.headers), raw, json.loads(plain)))
+                request = Request(self.path, dict(self.headers), raw, json.loads(plain))
+                if self.path.endswith("/v1/m"):
+                    server.reports.append(request)
+                    reply = Reply()
+                else:
+                    reply = server._answer(request)
                 if reply.hold is not None:
                     reply.hold.wait(60)
+                if reply.cut:
+                    self.close_connection = True
+                    return
                 try:
                     self.send_response(reply.status)
                     for name, value in reply.headers.items():

@@ -1,5 +1,8 @@
 """Every path of the tracking API, in every way that SDKs and proxies write it."""
 
+import re
+from base64 import b64encode
+
 import pytest
 from web_parts import BROWSER_KEY, SERVER_KEY, make_house
 
@@ -55,3 +58,28 @@ def test_other_methods_are_refused(name: str, method: str) -> None:
     assert (405, "application/json", "POST") == (
         response.status_code, response.headers["Content-Type"], response.headers["Allow"],
     )  # fmt: skip
+
+
+def test_what_our_clients_report_is_counted_by_source_and_version() -> None:
+    """With a key only, and under labels that nobody can make up; the rest counts as any SDK's report."""
+    house = make_house()
+    tags = {"library": "assay-python", "library_version": "0.1.0"}
+    lines = [
+        {"metric": "assay_sdk.events", "value": 7, "tags": {**tags, "outcome": "tracked"}},
+        {"metric": "assay_sdk.dropped", "value": 2, "tags": {**tags, "reason": "queue_full"}},
+        {"metric": "assay_sdk.dropped", "value": 1, "tags": {**tags, "library_version": "x" * 99, "reason": "made up"}},
+        {"metric": "assay_sdk.retried", "value": 3, "tags": tags},
+        {"metric": "assay_sdk.events", "value": -1, "tags": {**tags, "outcome": "tracked"}},
+        {"metric": "assay_sdk.events", "value": 1, "tags": {"outcome": ["tracked"]}},
+    ]
+    basic = {"Authorization": "Basic " + b64encode(f"{SERVER_KEY}:".encode()).decode()}
+    for headers in (basic, {}):
+        response = house.app.test_client().post("/v1/m", json={"series": lines}, headers=headers)
+        assert (200, b'{"success":true}') == (response.status_code, response.data)
+    counted = house.metric("assay_client_")
+
+    assert re.search(r'assay_client_events_total{library_version="0.1.0",outcome="tracked",source="\w+"} 7.0', counted)
+    assert re.search(r'_dropped_total{library_version="0.1.0",reason="queue_full",source="\w+"} 2.0', counted)
+    assert re.search(r'_dropped_total{library_version="other",reason="other",source="\w+"} 1.0', counted)
+    assert re.search(r'assay_client_retried_total{library_version="0.1.0",source="\w+"} 3.0', counted)
+    assert 'assay_sdk_metrics_total{metric="other"} 8.0' in house.metric("assay_sdk_metrics_total")

@@ -1,5 +1,6 @@
 """What the web floor measures about itself, in Prometheus's form, without global state."""
 
+import re
 from collections.abc import Iterator, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -15,6 +16,28 @@ _SDK_METRICS = frozenset(
     f"analytics_js.{name}"
     for name in ("invoke", "invoke.error", "action.invoke", "action.invoke.error", "integration.invoke", "dropped")
 )
+
+
+# What a report of our own SDK may name; its reasons are assay.delivery.DropReason.
+CLIENT_OUTCOMES = ("tracked", "delivered", "recovered")
+CLIENT_REASONS = (
+    "malformed",
+    "too_large",
+    "invalid",
+    "before_send",
+    "before_send_failed",
+    "scrub_failed",
+    "queue_full",
+    "closed",
+    "unauthorized",
+    "rejected",
+    "expired",
+    "damaged",
+    "deadline",
+)
+_CLIENT_COUNT_MAX = 1_000_000_000
+_VERSION = re.compile(r"[0-9]{1,3}(\.[0-9]{1,4}){1,3}([a-z.+-][0-9a-z.]{0,9})?")
+_VERSIONS_MAX = 30
 
 
 class RequestMeter:
@@ -60,6 +83,25 @@ class Metrics:
             registry=registry,
         )
         self.sdk_metrics = Counter("assay_sdk_metrics", "What SDKs report on themselves", ["metric"], registry=registry)
+        self.client_events = Counter(
+            "assay_client_events",
+            "What SDKs of ours report: events tracked, delivered, and recovered from a dead process",
+            ["source", "library_version", "outcome"],
+            registry=registry,
+        )
+        self.client_dropped = Counter(
+            "assay_client_dropped",
+            "What SDKs of ours report: events that were dropped before they came here",
+            ["source", "library_version", "reason"],
+            registry=registry,
+        )
+        self.client_retried = Counter(
+            "assay_client_retried",
+            "What SDKs of ours report: requests sent again",
+            ["source", "library_version"],
+            registry=registry,
+        )
+        self._versions: set[str] = set()
         self._meters: dict[str, RequestMeter] = {}
         self._outcomes: dict[tuple[str, str], Counter] = {}
 
@@ -85,6 +127,35 @@ class Metrics:
         """One line of an SDK's report."""
         label = name if isinstance(name, str) and name in _SDK_METRICS else "other"
         self.sdk_metrics.labels(label).inc(value)
+
+    def count_client_metric(self, source: str, name: object, value: object, tags: object) -> bool:
+        """
+        One line of a report by a client of ours.
+
+        Returns:
+            Whether it was one. Labels are bounded: known words, and a few versions.
+        """
+        if not isinstance(tags, dict) or not isinstance(value, int) or not 0 <= value <= _CLIENT_COUNT_MAX:
+            return False
+        version = self._version(tags.get("library_version"))
+        if name == "assay_sdk.events" and tags.get("outcome") in CLIENT_OUTCOMES:
+            self.client_events.labels(source, version, tags["outcome"]).inc(value)
+        elif name == "assay_sdk.dropped":
+            reason = tags.get("reason")
+            self.client_dropped.labels(source, version, reason if reason in CLIENT_REASONS else "other").inc(value)
+        elif name == "assay_sdk.retried":
+            self.client_retried.labels(source, version).inc(value)
+        else:
+            return False
+        return True
+
+    def _version(self, version: object) -> str:
+        if not isinstance(version, str) or not _VERSION.fullmatch(version):
+            return "other"
+        if version not in self._versions and len(self._versions) >= _VERSIONS_MAX:
+            return "other"
+        self._versions.add(version)
+        return version
 
     def _outcome(self, source: str, status: str) -> Counter:
         child = self._outcomes.get((source, status))

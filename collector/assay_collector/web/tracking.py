@@ -197,9 +197,16 @@ class TrackingApi:
             series = _read_series(read_body(environ, _SDK_METRICS_BYTES_MAX))
         except BodyRefused:
             series = ()
+        source = self._reporting_source(environ)
         for line in series[:_SDK_METRICS_MAX]:
-            self._metrics.count_sdk_metric(line.metric, 1.0)
+            if source is None or not self._metrics.count_client_metric(source.id, line.metric, line.value, line.tags):
+                self._metrics.count_sdk_metric(line.metric, 1.0)
         return _OK
+
+    def _reporting_source(self, environ: Environ) -> Source | None:
+        """Whose client reports: only who has a key may add to a source's counters."""
+        key = read_authorization(environ.get("HTTP_AUTHORIZATION")).basic
+        return None if key is None else self._keys.source_of(key)
 
 
 def _told(environ: Environ, outcomes: Sequence[Outcome]) -> Reply:
@@ -232,6 +239,8 @@ class _Keyed(msgspec.Struct, rename="camel"):
 
 class _SdkMetric(msgspec.Struct):
     metric: Any = None
+    value: Any = None
+    tags: Any = None
 
 
 class _SdkReport(msgspec.Struct):

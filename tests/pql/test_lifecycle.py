@@ -130,3 +130,17 @@ def test_kinds_alternate_and_episodes_do_not_overlap(may_begin, must_end, conver
     for end, following in zip(ends, begins[1:], strict=False):
         assert requalify is not None
         assert following.at >= end.at + max(requalify, 1)
+
+
+def test_an_exit_is_not_undone_by_what_it_ended():
+    """Who still holds from before begins again only once the exit condition no longer holds, however short the wait."""
+    made = course(truth((10, None)), must_end=truth((20, 40), (50, None)), requalify_after=0)
+
+    assert [(1, "qualified", 10), (1, "exited", 20), (2, "qualified", 40), (2, "exited", 50)] == steps_of(made)
+
+
+def test_who_qualifies_anew_does_so_in_spite_of_the_exit_condition():
+    """As they could the first time."""
+    made = course(truth((10, 30), (40, None)), must_end=truth((20, None)), requalify_after=0)
+
+    assert [(1, "qualified", 10), (1, "exited", 20), (2, "qualified", 40)] == steps_of(made)

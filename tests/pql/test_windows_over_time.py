@@ -17,6 +17,7 @@ from assay_collector.pql.steps import Steps
 from assay_collector.pql.sweeps import Occurrence
 from assay_collector.pql.tallies import Period, Series, Span, hour_of
 from assay_collector.pql.values import EntityFacts, values
+from assay_collector.pql.windows import parse_elapsed
 
 # Around the change to summer time in Berlin, and to winter time in New York on another day.
 START = parse_instant("2026-03-28T20:00:00Z")
@@ -229,3 +230,11 @@ def _definition(qualify: d.Condition) -> d.Definition:
     return d.Definition(
         id="probe", version=1, entity="user", stage="activation", owner="growth", why="", qualify=qualify
     )
+
+
+def test_the_time_since_nothing_is_unknown():
+    """Without any event there is nothing to measure from, and asking is no error."""
+    use = d.Use("quiet", d.Signal("user", "since", d.Matcher(())), d.Ever())
+    judge = Judge(_definition(d.Criterion(use, parse_elapsed("more than 30 days"))), _facts([], None))
+
+    assert Steps(None) == judge.qualify

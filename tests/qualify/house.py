@@ -11,6 +11,7 @@ from typing import Any
 
 from assay.contract.plan import Plan
 from assay.contract.reading import Arrival, open_envelope
+from assay.contract.times import parse_instant
 from assay_collector.identity.identifiers import Identify, identifier_hasher
 from assay_collector.ingest.admission import Admitter
 from assay_collector.ingest.port import RequestSignals
@@ -84,6 +85,24 @@ class House:
         self.receive(messages, now=now)
         self.decide(now)
         return self
+
+    def live_through(self, *messages: Message, until: int) -> "House":
+        """Each message is received and decided when it happens, and whenever time alone may change something."""
+        by_time: dict[int, list[Message]] = {}
+        for message in messages:
+            by_time.setdefault(parse_instant(message["timestamp"]), []).append(message)
+        for at in (*sorted(by_time), until):
+            while (due := self.next_due()) is not None and due < at:
+                self.decide(due)
+            self.receive(by_time.get(at, ()), now=at)
+            self.decide(at)
+        return self
+
+    def next_due(self) -> int | None:
+        """When the next entry of the agenda is due."""
+        with self.store.database.reading() as connection:
+            (due,) = connection.execute("SELECT min(due_at) FROM agenda").fetchone()
+        return None if due is None else int(due)
 
     # --- out ---
 

@@ -1,5 +1,6 @@
 """
-The oracle: who qualifies and since when, recounted naively from raw messages.
+The oracle: who qualifies and since when, recounted naively from raw messages. Who is who stands here, what that makes
+of a definition in ``recount``.
 
 Plain and slow on purpose. It keeps no tallies, knows no order of arrival, and shares nothing with the engine but the
 definitions themselves and `Comparator.holds`. Every question is answered by going through all events again.
@@ -12,25 +13,13 @@ from typing import Any
 
 from assay.contract.ids import event_id
 from assay.contract.times import MINUTE, parse_instant
-from assay_collector.pql.definition import (
-    All,
-    Anchored,
-    AnyOf,
-    AtLeast,
-    Condition,
-    Criterion,
-    Definition,
-    Matcher,
-    Not,
-    Trait,
-    Use,
-)
+from assay_collector.pql.definition import Definition, Trait
+from qualify.recount import Known, Recount
 
 Message = dict[str, Any]
 Who = tuple[str, str]  # (user | anonymous | account, name)
 Found = dict[tuple[str, str, str], dict[tuple[int, str], int]]
 
-BEFORE_ALL_TIME = -(10**18)
 SCORING = ("analytics", "pql_scoring")
 
 
@@ -43,6 +32,14 @@ class Happened:
     body: Message
     leaf: Who
     scored: bool
+
+    @property
+    def name(self) -> str:
+        return str(self.body["event"])
+
+    @property
+    def properties(self) -> Message:
+        return self.body["properties"]
 
     @property
     def named_account(self) -> str | None:
@@ -66,6 +63,7 @@ class Oracle:
         """
         self.now = now
         self.order = order
+        self._told: dict[tuple[str, Who, str], list[tuple[int, Any]]] = {}
         distinct: dict[bytes, Happened] = {}
         for message in messages:
             read = _read(message, now if received_at is None else received_at)
@@ -79,7 +77,7 @@ class Oracle:
         found: Found = {}
         for definition in definitions:
             for name in self._names(definition.entity):
-                steps = self._episode(definition, name)
+                steps = self._episodes(definition, name)
                 if steps:
                     found[definition.id, definition.entity, name] = steps
         return found
@@ -164,8 +162,13 @@ class Oracle:
         mine = [h for h in tracks if self.account_of(h) == name]
         return [h for h in mine if not self._is_on_a_list(definition, "user", self.person(h.leaf))]
 
-    def _traits(self, kind: str, who: Who, key: str) -> Iterator[tuple[int, Any]]:
+    def _traits(self, kind: str, who: Who, key: str) -> list[tuple[int, Any]]:
         """(since, value), in order of time."""
+        if (kind, who, key) not in self._told:
+            self._told[kind, who, key] = list(self._read_traits(kind, who, key))
+        return self._told[kind, who, key]
+
+    def _read_traits(self, kind: str, who: Who, key: str) -> Iterator[tuple[int, Any]]:
         for h in self.all:
             is_of_user = kind == "user" and h.body["type"] == "identify" and self.person(h.leaf) == who
             is_of_account = kind == "account" and h.body["type"] == "group" and h.body["groupId"] == who[1]
@@ -181,83 +184,36 @@ class Oracle:
 
     # --- when ---
 
-    def _episode(self, definition: Definition, name: str) -> dict[tuple[int, str], int]:
+    def _episodes(self, definition: Definition, name: str) -> dict[tuple[int, str], int]:
         who = self._who(definition.entity, name)
         if self._is_on_a_list(definition, definition.entity, who):
             return {}
-        view = _View(self, definition, who)
-        instants = [BEFORE_ALL_TIME, *sorted({h.at for h in self.all})]
-        qualify = [view.truth(definition.qualify, at) for at in instants]
-        gate = [
-            q if definition.eligible is None else _both(q, view.truth(definition.eligible, at))
-            for q, at in zip(qualify, instants, strict=True)
-        ]
-        steps: dict[tuple[int, str], int] = {}
-        for index in range(1, len(instants)):
-            if not steps and gate[index] is True and gate[index - 1] is not True:
-                steps[1, "qualified"] = instants[index]
-            elif (1, "qualified") in steps and (1, "exited") not in steps and qualify[index] is not True:
-                steps[1, "exited"] = instants[index]
-        return {key: at for key, at in steps.items() if at <= self.now}
+        known = Known(
+            events=self._counted(definition, name),
+            person=lambda h: self.person(h.leaf),
+            user=lambda h: person if (person := self.person(h.leaf))[0] == "user" else None,
+            trait=lambda trait, at: self._trait(who, trait, at),
+            trait_of_member=self._trait,
+            trait_instants=frozenset(h.at for h in self.all if h.body["type"] in ("identify", "group")),
+        )
+        return Recount(definition, known, self.now).episodes()
+
+    def _trait(self, who: Who, trait: Trait, at: int) -> Any:
+        if who in self.refused:
+            return None
+        of: Who | None = who
+        if trait.of == "account" != who[0]:
+            home = self._home(who)
+            of = None if home is None else ("account", home)
+        if of is None:
+            return None
+        known = [value for since, value in self._traits(trait.of, of, trait.key) if since <= at]
+        return known[-1] if known and not isinstance(known[-1], dict | list) else None
 
     def _who(self, entity: str, name: str) -> Who:
         if entity == "account":
             return "account", name
         return ("user", name) if ("user", name) in self._people() else ("anonymous", name)
-
-
-class _View:
-    """One entity under one definition."""
-
-    def __init__(self, oracle: Oracle, definition: Definition, who: Who) -> None:
-        self.oracle = oracle
-        self.who = who
-        self.events = oracle._counted(definition, who[1])
-
-    def truth(self, condition: Condition, at: int) -> bool | None:
-        match condition:
-            case Criterion(subject=subject, test=test):
-                return test.holds(self.trait(subject, at) if isinstance(subject, Trait) else self.value(subject, at))
-            case Not(of=inner):
-                value = self.truth(inner, at)
-                return None if value is None else not value
-            case All(of=parts):
-                need = len(parts)
-            case AnyOf(of=parts):
-                need = 1
-            case AtLeast(of=parts):
-                # A share p of n holds iff satisfied >= p x n.
-                need = condition.count or next(k for k in range(100) if k >= (condition.share or 0) * len(parts))
-        values = [self.truth(part, at) for part in parts]
-        if values.count(True) >= need:
-            return True
-        return None if values.count(True) + values.count(None) >= need else False
-
-    def trait(self, trait: Trait, at: int) -> Any:
-        who: Who | None = self.who
-        if self.who in self.oracle.refused:
-            return None
-        if trait.of == "account" != self.who[0]:
-            home = self.oracle._home(self.who)
-            who = None if home is None else ("account", home)
-        if who is None:
-            return None
-        known = [value for since, value in self.oracle._traits(trait.of, who, trait.key) if since <= at]
-        return known[-1] if known and not isinstance(known[-1], dict | list) else None
-
-    def value(self, use: Use, at: int) -> int | None:
-        start, end = BEFORE_ALL_TIME, 10**18
-        if isinstance(use.window, Anchored):
-            anchors = [h.at for h in self.events if _matches(use.window.anchor.matcher, h.body)]
-            if not anchors or min(anchors) > at:
-                return None
-            start, end = min(anchors), min(anchors) + use.window.length
-        seen = [h for h in self.events if start <= h.at < end and h.at <= at and _matches(use.signal.matcher, h.body)]
-        if use.signal.aggregate == "count":
-            return len(seen)
-        if use.signal.of == "user_id":
-            return len({person for h in seen if (person := self.oracle.person(h.leaf))[0] == "user"})
-        return len({_value(h.body["properties"], use.signal.of) for h in seen} - {None})
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------
@@ -285,19 +241,3 @@ def _last_word(words: list[tuple[int, bool]]) -> tuple[int, bool]:
     """The latest; of several at one instant a denial."""
     last = max(at for at, _ in words)
     return last, all(granted for at, granted in words if at == last)
-
-
-def _matches(matcher: Matcher, body: Message) -> bool:
-    if matcher.events and body["event"] not in matcher.events:
-        return False
-    return all(test.holds(_value(body["properties"], path)) is True for path, test in matcher.where)
-
-
-def _value(properties: Message, path: str | None) -> Any:
-    return properties.get(path or "")
-
-
-def _both(left: bool | None, right: bool | None) -> bool | None:
-    if left is False or right is False:
-        return False
-    return None if left is None or right is None else True

@@ -66,7 +66,7 @@ def walk(course: Course, until: int) -> list[Moment]:
             return moments
         episode += 1
         earliest = end[0] + max(course.requalify_after, 1)
-        gate = _surpassing(course, begin, end[0])
+        gate = _again(course, begin, *end)
 
 
 def spells_of(truth: Steps[Truth]) -> list[tuple[int, int]]:
@@ -105,14 +105,32 @@ def _first_true_after(truth: Steps[Truth], instant: int) -> int | None:
     return next((at for at, value in truth.changes if at > instant and value is True), None)
 
 
-def _surpassing(course: Course, begin: int, end: int) -> Steps[Truth]:
-    """What may begin the next episode: the same, and every mark of the last one surpassed."""
+def _again(course: Course, begin: int, end: int, step: str) -> Steps[Truth]:
+    """
+    What may begin the next episode: the same, and every mark of the last one surpassed. Who exited, and merely still
+    holds from before, begins again only once `must_end` no longer holds: an exit is not undone by what it ended.
+    """
     tests = [
         values.map(_at_least(factor * peak))
         for values, factor in course.beyond
         if (peak := _peak(values, begin, end)) is not None
     ]
-    return combine(lambda truths: all(truth is True for truth in truths), [course.may_begin, *tests])
+    lapsed = _lapsed_at(course.may_begin, end) if step == "exited" else end
+    bound = course.must_end if lapsed is None else _until(course.must_end, lapsed)
+    free = bound.map(lambda value: value is not True)
+    return combine(lambda truths: all(truth is True for truth in truths), [course.may_begin, free, *tests])
+
+
+def _lapsed_at(truth: Steps[Truth], instant: int) -> int | None:
+    """When, from an instant on, it first does not hold."""
+    if truth.at(instant) is not True:
+        return instant
+    return next((at for at, value in truth.changes if at > instant and value is not True), None)
+
+
+def _until(truth: Steps[Truth], end: int) -> Steps[Truth]:
+    """The same up to an instant; from there on it does not hold."""
+    return Steps.of(truth.initial, [*((at, value) for at, value in truth.changes if at < end), (end, False)])
 
 
 def _at_least(mark: Decimal) -> Callable[[object], bool]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, localcontext
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, assert_never
 
 from assay.contract.times import DAY, HOUR
@@ -92,7 +93,7 @@ def since_truth(use: d.Use, test: Comparator, facts: EntityFacts) -> Steps[Truth
     """Whether a test holds of the time since the last event. Before the first there is nothing to measure from."""
     instants = sorted(found.at for found in facts.occurrences(use.signal.id))
     changes: list[tuple[int, Truth]] = []
-    for at, following in zip(instants, [*instants[1:], FOREVER], strict=True):
+    for at, following in pairwise([*instants, FOREVER]):
         changes.append((at, test.holds(0)))
         changes += [
             (at + elapsed, test.holds(elapsed)) for elapsed in test.turning_points() if at + elapsed < following

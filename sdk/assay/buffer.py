@@ -206,6 +206,7 @@ class Buffer:
         self._flush_to = 0  # send without lingering up to this number
         self._hurries = 0
         self._closed = False
+        self._released = False
         self._left = False  # closed, and nothing more is sent
         self._ends_at = float("inf")
         self._delivered = 0
@@ -356,6 +357,19 @@ class Buffer:
         """Nothing is sent from here any more; what is left is for others."""
         with self._lock:
             self._queue.close()
+            self._released = True
+            self._moved.notify_all()
+
+    def wait_for_release(self, until: float) -> None:
+        """
+        Wait until nothing is sent from here any more, or until a time (monotonic seconds).
+
+        A signal handler may close the client in the middle of its own thread's ``put``. To wait here, and not for the
+        sender's thread, lets go of the lock however often this thread has it, so the sender can go on.
+        """
+        with self._lock:
+            while not self._released and (seconds := until - time.monotonic()) > 0:
+                self._moved.wait(_bounded(seconds))
 
     def trouble(self) -> str:
         """See Queue."""

@@ -217,7 +217,9 @@ def test_an_event_loop_is_never_held_up_by_the_handler():
 def test_gevent_sends_on_sigterm_too():
     """In a monkey-patched process, signal handlers run where nothing may wait."""
     patched = "from gevent import monkey\nmonkey.patch_all()"
-    command = [sys.executable, "-c", f"{patched}\n{TRACKED}\n{WAIT}"]
+    # A loop that is about to sleep may miss a signal until it wakes, so it is one that wakes, as a server's does.
+    wait = "for _ in range(600):\n    time.sleep(0.1)"
+    command = [sys.executable, "-c", f"{patched}\n{TRACKED}\n{wait}"]
     with ScriptedServer() as server:
         process = subprocess.Popen([*command, server.url], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         with process:

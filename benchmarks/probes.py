@@ -9,6 +9,7 @@ published them, into folders under .venv-peers; one that cannot be installed is 
 
 import argparse
 import gzip
+import json
 import os
 import re
 import signal
@@ -24,6 +25,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import parse_qs
 
 ROOT = Path(__file__).resolve().parents[1]
 HOME = ROOT / ".venv-peers" / (sys.implementation.cache_tag or "python") / "probes"
@@ -138,6 +140,8 @@ class Sink:
                 sink.times += [time.monotonic()] if found else []
                 if sink.first == "hang" and found:
                     done.wait(60)
+                if not _is_json(body):
+                    found = []  # as any collector, this one cannot read a batch with a bare NaN in it
                 is_refused = sink.first == "503" and len(sink.times) == 1
                 if not is_refused:
                     sink.markers.update(found)
@@ -167,6 +171,20 @@ class Sink:
             server.shutdown()
             thread.join()
             server.server_close()
+
+
+def _is_json(body: bytes) -> bool:
+    """Whether a body, or the field ``data`` of a form, is JSON by the standard."""
+    text = body.decode(errors="replace")
+    try:
+        json.loads(parse_qs(text)["data"][0] if text.startswith("data=") else text, parse_constant=_refuse)
+    except ValueError:
+        return False
+    return True
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)
 
 
 @dataclass(frozen=True)

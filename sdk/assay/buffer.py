@@ -123,36 +123,32 @@ class Queue(Protocol):
         ...
 
 
-class MemoryQueue:
-    """A queue of at most ``capacity`` events that ends with the process."""
+class MemoryQueue(deque[bytes]):
+    """A queue of at most ``capacity`` events that ends with the process. A deque, for its quick ``len``."""
 
     lasts = False
     spooled = 0
     unspooled = 0
 
     def __init__(self, capacity: float) -> None:
+        super().__init__()
         self._capacity = capacity
-        self._events: deque[bytes] = deque()
 
-    def append(self, event: bytes) -> bool:
+    def append(self, event: bytes) -> bool:  # type: ignore[override]  # it says whether there was room
         """See Queue."""
-        if len(self._events) >= self._capacity:
+        if len(self) >= self._capacity:
             return False
-        self._events.append(event)
+        _append(self, event)
         return True
-
-    def __len__(self) -> int:
-        return len(self._events)
 
     def take(self, limits: BatchLimits) -> list[bytes]:
         """See Queue."""
-        count = fitting(islice(self._events, limits.events_max), limits)
-        return [self._events.popleft() for _ in range(count)]
+        return [self.popleft() for _ in range(fitting(islice(self, limits.events_max), limits))]
 
     def drop_oldest(self) -> bool:
         """See Queue."""
-        if self._events:
-            self._events.popleft()
+        if self:
+            self.popleft()
             return True
         return False
 
@@ -165,8 +161,8 @@ class MemoryQueue:
 
     def leave(self) -> int:
         """See Queue."""
-        count = len(self._events)
-        self._events.clear()
+        count = len(self)
+        self.clear()
         return count
 
     def trouble(self) -> str:
@@ -177,6 +173,7 @@ class MemoryQueue:
         """Nothing outlasts this."""
 
 
+_append = deque.append
 _NOTHING: Mapping[DropReason, int] = MappingProxyType({})
 
 
@@ -206,6 +203,7 @@ class Buffer:
         self._flush_to = 0  # send without lingering up to this number
         self._hurries = 0
         self._closed = False
+        self._released = False
         self._left = False  # closed, and nothing more is sent
         self._ends_at = float("inf")
         self._delivered = 0
@@ -356,6 +354,19 @@ class Buffer:
         """Nothing is sent from here any more; what is left is for others."""
         with self._lock:
             self._queue.close()
+            self._released = True
+            self._moved.notify_all()
+
+    def wait_for_release(self, until: float) -> None:
+        """
+        Wait until nothing is sent from here any more, or until a time (monotonic seconds).
+
+        A signal handler may close the client in the middle of its own thread's ``put``. To wait here, and not for the
+        sender's thread, lets go of the lock however often this thread has it, so the sender can go on.
+        """
+        with self._lock:
+            while not self._released and (seconds := until - time.monotonic()) > 0:
+                self._moved.wait(_bounded(seconds))
 
     def trouble(self) -> str:
         """See Queue."""

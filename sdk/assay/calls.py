@@ -166,7 +166,7 @@ class Stamps:
             id_tail = self._tails.pop()  # atomic, so no two threads get the same one
         except IndexError:
             id_tail = self._refill()
-        return f"{time_head}{nanoseconds // 1000:03d}Z", id_head + id_tail
+        return time_head + _MICROSECONDS[nanoseconds // 1000], id_head + id_tail
 
     def _begin_millisecond(self, milliseconds: int) -> tuple[str, str]:
         seconds, rest = divmod(milliseconds, 1000)
@@ -189,6 +189,7 @@ class Stamps:
         return tail
 
 
+_MICROSECONDS = [f"{count:03d}Z" for count in range(1000)]
 _COUNTS_DOWN = [f"{count:02x}" for count in range(255, -1, -1)]  # so that pop() counts up
 
 

@@ -91,7 +91,7 @@ class Client:
         queue_events_max: int = 10_000,
         when_full: WhenFull = "drop_newest",
         block_seconds: float = 1.0,
-        batch_events_max: int = 250,
+        batch_events_max: int = 500,
         batch_bytes_max: int = BATCH_BYTES_MAX,
         linger_seconds: float = 0.5,
         gzip: bool = True,

@@ -63,7 +63,7 @@ class DropReason(StrEnum):
 class BatchLimits:
     """How much goes into one request: events, and bytes of the whole body before compression."""
 
-    events_max: int = 250
+    events_max: int = 500
     bytes_max: int = BATCH_BYTES_MAX
 
 

@@ -5,6 +5,7 @@ An import changes nothing: the first client begins the watch. One deadline holds
 longest ``exit_seconds`` of the clients that still have a sender running.
 """
 
+import _thread
 import atexit
 import os
 import signal
@@ -145,6 +146,7 @@ class _Sigterm:
 
     def begin_anew(self) -> None:
         self._is_ending = False
+        self._put_off = 0
         # How long the app has been held up by the handler; the end of the process has only the rest of the time.
         self.held_seconds = 0.0
 
@@ -161,6 +163,13 @@ class _Sigterm:
             self._previous = previous  # type: ignore[assignment]  # an int never comes from Python
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self._put_off < _PUT_OFF_MAX and _is_in_the_middle(frame):
+            # The handler stops the main thread. Were that just holding a lock, what is sent would wait for it until
+            # the deadline. So the signal is taken up a moment later; by a bare thread, which takes no lock to start.
+            self._put_off += 1
+            _thread.start_new_thread(_send_again, (number,))
+            return
+        self._put_off = 0
         if callable(self._previous):
             with suppress(Exception):  # the app's handler is called, whatever happens here
                 self._send_before_handler()
@@ -196,6 +205,33 @@ class _Sigterm:
 
 
 _sigterm = _Sigterm()
+
+
+# Half a second in all: an app's own code, too, may run inside of ours, as on_drop, or inside of an import.
+_PUT_OFF_SECONDS = 0.002
+_PUT_OFF_MAX = 250
+
+# Few, as apps that do nothing but track must get a turn soon.
+_WITH_LOCKS = frozenset(
+    f"assay.{name}" for name in ("buffer", "journal", "notices", "sender", "spool", "transport")
+) | {"logging", "importlib._bootstrap"}
+_WAITING = frozenset(("wait", "join", "_wait_for_tstate_lock"))
+
+
+def _send_again(number: int) -> None:
+    time.sleep(_PUT_OFF_SECONDS)
+    os.kill(os.getpid(), number)
+
+
+def _is_in_the_middle(frame: FrameType | None) -> bool:
+    """Whether the main thread may hold a lock that sending needs: ours, the log's, or that of an import."""
+    if frame is not None and frame.f_globals.get("__name__") == "threading" and frame.f_code.co_name in _WAITING:
+        return False  # who waits holds none
+    while frame is not None:
+        if frame.f_globals.get("__name__") in _WITH_LOCKS:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _must_not_wait() -> bool:

@@ -114,7 +114,7 @@ class Sender:
         if self._thread is None:
             self._run()  # never started, or could not be: nothing else sends
         elif self._thread is not threading.current_thread():
-            self._thread.join(max(0.0, min(self._buffer.ends_at - time.monotonic(), threading.TIMEOUT_MAX)))
+            self._buffer.wait_for_release(self._buffer.ends_at)
         lifecycle.stopped(self)
         self._tell_dropped(DropReason.DEADLINE, self._buffer.abandon(), f"not sent within {timeout_seconds:g} s")
         stats = self._buffer.stats()

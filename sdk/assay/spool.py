@@ -378,15 +378,21 @@ class Spool:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         name = f"{self._destination}-{time.time_ns() // 1000:016x}-{os.urandom(4).hex()}.events"
         path = self._folder / name
-        fd = self._lock(path, os.O_CREAT | os.O_EXCL)
+        # Under its own name only once it is locked: nobody can come in between.
+        draft = path.with_suffix(".new")
+        fd = self._lock(draft, os.O_CREAT | os.O_EXCL)
         if fd is None:
-            raise BlockingIOError("somebody was quicker")  # and has looked into a file that was empty still
+            raise BlockingIOError("a new file is locked")
         try:
             journal = new_journal(path, fd, time.time())
+            self._open[str(path)] = self._open.pop(str(draft))  # before it can be found, also by our own find
+            draft.rename(path)
             if self._sync:
                 self._sync_folder()
         except OSError:
+            draft.unlink(missing_ok=True)
             path.unlink(missing_ok=True)
+            self._let_go(str(draft))
             self._let_go(str(path))
             raise
         return journal
@@ -394,14 +400,14 @@ class Spool:
     def _lock(self, path: Path, flags: int = 0) -> int | None:
         """Open a journal that nobody has. Returns: None: somebody has it, or has just deleted it. Raises: OSError."""
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | flags, 0o600)
-        self._open[str(path)] = fd
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.fstat(fd).st_nlink:
+                self._open[str(path)] = fd
                 return fd
         except OSError:
             pass
-        self._let_go(str(path))
+        os.close(fd)
         return None
 
     def _let_go(self, path: str) -> None:

@@ -136,6 +136,30 @@ def test_a_second_sigterm_does_not_cut_the_time_short():
     assert 200 == len(set(numbers(server)))
 
 
+@pytest.mark.parametrize("spooled", [False, True], ids=["memory", "spool"])
+def test_a_signal_in_the_middle_of_a_call_loses_nothing(tmp_path, spooled):
+    """An app that does nothing but track is interrupted while it holds the queue's lock, as likely as not."""
+    busy = """
+    import itertools, os, sys, assay
+    folder = sys.argv[1].partition(" ")[2] or None
+    client = assay.Client(sys.argv[1].partition(" ")[0], "key", exit_seconds=20, linger_seconds=60, spool=folder)
+    client.track("u1", "Seen", {"n": 0})
+    print("ready", flush=True)
+    for n in itertools.count(1):
+        client.track("u1", "Seen", {"n": n})
+    """
+    for turn in range(3 if spooled else 6):
+        folder = f" {tmp_path / str(turn)}" if spooled else ""
+        with ScriptedServer() as server, started(f"{server.url}{folder}", busy) as process:
+            start = time.monotonic()
+            end = ended(process)
+            took = time.monotonic() - start
+
+        assert (-signal.SIGTERM, "", "") == end
+        assert sorted(numbers(server)) == list(range(len(server.events)))
+        assert took < 15
+
+
 def test_handlers_are_left_alone_where_they_should_be():
     """No handler by an import, by a client that was told not to, from another thread, or over an ignored signal."""
     alone = """
@@ -193,7 +217,9 @@ def test_an_event_loop_is_never_held_up_by_the_handler():
 def test_gevent_sends_on_sigterm_too():
     """In a monkey-patched process, signal handlers run where nothing may wait."""
     patched = "from gevent import monkey\nmonkey.patch_all()"
-    command = [sys.executable, "-c", f"{patched}\n{TRACKED}\n{WAIT}"]
+    # A loop that is about to sleep may miss a signal until it wakes, so it is one that wakes, as a server's does.
+    wait = "for _ in range(600):\n    time.sleep(0.1)"
+    command = [sys.executable, "-c", f"{patched}\n{TRACKED}\n{wait}"]
     with ScriptedServer() as server:
         process = subprocess.Popen([*command, server.url], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         with process:

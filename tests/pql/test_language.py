@@ -261,7 +261,7 @@ def _shuffled(draw: st.DrawFn, value: Any) -> Any:
     return value
 
 
-@settings(deadline=None)
+@settings(max_examples=settings.default.max_examples // 2)
 @given(st.data())
 def test_reformatting_and_reordering_leave_the_hash_as_it_is(data: st.DataObject):
     """Layout, order of keys, comments and spaces mean nothing."""
@@ -474,7 +474,7 @@ JUNK = st.recursive(
 )
 
 
-@settings(deadline=None)
+@settings(max_examples=settings.default.max_examples // 4)
 @given(st.data())
 def test_a_definition_with_anything_anywhere_is_read_or_refused(data: st.DataObject):
     """Whatever stands in the place of any value: problems with places in the text, and never another error."""

@@ -81,7 +81,8 @@ def test_what_was_tracked_survives_a_kill(tmp_path):
     with tracker("http://127.0.0.1:9", tmp_path) as process:
         ids = killed_after(process, 500)
     with ScriptedServer() as server, Client(server.url, "key", spool=tmp_path) as client:
-        while client.stats().delivered < len(ids):
+        deadline = time.monotonic() + 60
+        while client.stats().delivered < len(ids) and time.monotonic() < deadline:
             client.flush()
         stats = client.stats()
     sent = [event["messageId"] for event in server.events]

@@ -5,6 +5,7 @@ Nothing here is incremental and nothing is clever: windows are read as their wor
 looked at again at every instant at which anything could.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -185,12 +186,14 @@ class Recount:
         halves = [Decimal(2) ** (Decimal(-age) / Decimal(item.half_life)) for age in ages]
         return sum((_rounded(item.points * half) for half in halves), Decimal(0))
 
-    def _score_holds(self, at: int, score: d.Score) -> bool:
-        holds = False
-        for instant in [*(i for i in self.instants if i < at), at]:
-            points = self.score(instant) or Decimal(0)
-            holds = points >= (score.leave if holds else score.enter)
-        return holds
+    @cached_property
+    def _entered(self) -> list[bool]:
+        """At each instant, whether it entered and did not leave since."""
+        assert self._score is not None
+        found = [False]
+        for points in map(self.score, self.instants):
+            found.append((points or 0) >= (self._score.leave if found[-1] else self._score.enter))
+        return found[1:]
 
     # --- conditions ---
 
@@ -199,7 +202,7 @@ class Recount:
             case d.Criterion(subject=subject, test=test):
                 return test.holds(self.value(subject, at))
             case d.Score():
-                return self._score_holds(at, condition)
+                return self._entered[bisect_right(self.instants, at) - 1]
             case d.Not(of=inner):
                 value = self.truth(inner, at)
                 return None if value is None else not value
@@ -252,10 +255,10 @@ class Recount:
         for subject in self.definition.subjects:
             found |= {at for event in events for at in self._edges(subject, event)}
         if self._score is not None:
-            decays = {i.half_life for i in self._score.items if i.half_life is not None}
-            for unit in {DAY if half_life >= 2 * DAY else HOUR for half_life in decays}:
-                steps = range((self.horizon - min(events, default=self.horizon)) // unit + 1)
-                found |= {event + k * unit for event in events for k in steps}
+            for half_life in {i.half_life for i in self._score.items if i.half_life is not None}:
+                unit = DAY if half_life >= 2 * DAY else HOUR
+                # After so many half-lives less than a millionth is left of any points.
+                found |= {event + age for event in events for age in range(0, 30 * half_life, unit)}
         tests = [c.test for condition in self.definition.conditions for c in d.criteria(condition)]
         lengths = {int(o) + more for t in tests for o in t.operands if isinstance(o, Decimal) for more in (0, 1)}
         if any(isinstance(s, d.Use) and s.signal.aggregate == "since" for s in self.definition.subjects):
@@ -398,11 +401,8 @@ def _day(at: int, zone: str) -> Any:
     return _local(at, zone).date()
 
 
-def _midnights(event: int, zone: str, days: Iterable[int]) -> Iterator[int]:
-    """Instants at which the days after an event's own could begin: every full hour around midnight is one of them."""
-    for ahead in days:
-        noon = (event // DAY + ahead) * DAY
-        for hour in range(-16, 40):
-            at = noon + hour * HOUR
-            if at > event and _day(at, zone) != _day(at - 1, zone):
-                yield at
+@cache
+def _midnights(event: int, zone: str, days: Iterable[int]) -> list[int]:
+    """When the days after an event's own begin."""
+    midnight = _local(event, zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    return [int((midnight + timedelta(days=ahead)).timestamp()) * 1_000_000 for ahead in days]

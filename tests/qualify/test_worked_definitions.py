@@ -103,6 +103,16 @@ def test_a_held_qualification_is_caused_by_time(house: House):
     assert ["timer"] == [row.cause for row in house.ledger() if row.definition == "team-invites"]
 
 
+def test_what_an_event_completes_is_not_put_down_to_a_timer(house: House):
+    """Although the account was waiting for one: to have been quiet for thirty days."""
+    trial = [group("acme", START, "ada", plan_state="trial"), acme("Trial Started", START)]
+    made = [acme("Project Created", START, "ada") for _ in range(3)]
+    connected = acme("Integration Connected", START + 2 * HOUR, kind="data_source")
+    house.live_through(*INVITES, *trial, *made, SOURCE, connected, until=START + 3 * HOUR)
+
+    assert ["event"] == [row.cause for row in house.ledger() if row.definition == "trial-high-intent"]
+
+
 # --- 4. three kinds of commitment; practitioners by another path ---
 
 ONBOARDED = [

@@ -135,13 +135,22 @@ def test_an_entity_may_be_due_again_later(store: Store):
 
 
 def test_a_touch_brings_a_postponed_entity_forward(store: Store):
-    """With its new cause; it need not wait for its moment."""
+    """With its new cause alone: its moment has not come, so it is not decided because of that."""
     store.agenda.touch([touch()], NOW)
     store.agenda.complete([decided(take_one(store), next_at=NOW + HOUR)], NOW)
     store.agenda.touch([touch()], NOW + 1)
 
     entry = take_one(store, NOW + 1)
-    assert ({"timer", "event"}, NOW + 1) == (entry.causes, entry.since)
+    assert ({"event"}, NOW + 1) == (entry.causes, entry.since)
+
+
+def test_a_touch_of_what_is_due_keeps_the_timer_as_a_cause(store: Store):
+    """Its moment has come as well."""
+    store.agenda.touch([touch()], NOW)
+    store.agenda.complete([decided(take_one(store), next_at=NOW + HOUR)], NOW)
+    store.agenda.touch([touch()], NOW + HOUR)
+
+    assert {"timer", "event"} == take_one(store, NOW + HOUR).causes
 
 
 def test_a_decision_touches_whom_it_concerns(store: Store):

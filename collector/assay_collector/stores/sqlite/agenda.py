@@ -22,13 +22,15 @@ from assay_collector.stores.sqlite.rows import chunks, marks, select_in
 # Causes are kept as one bit each, so that touches combine by a plain OR.
 _BITS = {cause: 1 << position for position, cause in enumerate(get_args(Cause))}
 
+# Who waits for a timer and is touched before it is due is not decided because of the timer.
 # A new entry's version begins anywhere: if all began alike, completing an entry that was settled before could take off
 # another, touched since.
-_TOUCH = """
+_TOUCH = f"""
     INSERT INTO agenda (kind, entity, due_at, version, causes, since)
     VALUES (?, ?, ?, random() & 0xffffffffffff, ?, ?)
     ON CONFLICT (entity, kind) DO UPDATE SET due_at = min(due_at, excluded.due_at), version = version + 1,
-        causes = causes | excluded.causes, since = min(since, excluded.since)
+        causes = (CASE WHEN due_at > excluded.due_at THEN causes & ~{_BITS["timer"]} ELSE causes END) | excluded.causes,
+        since = min(since, excluded.since)
 """
 _FINISH = "DELETE FROM agenda WHERE entity = ? AND kind = ? AND version = ?"
 # With a next moment the entry stays, but nothing that was touched before is a cause any more.

@@ -144,3 +144,10 @@ def test_who_qualifies_anew_does_so_in_spite_of_the_exit_condition():
     made = course(truth((10, 30), (40, None)), must_end=truth((20, None)), requalify_after=0)
 
     assert [(1, "qualified", 10), (1, "exited", 20), (2, "qualified", 40)] == steps_of(made)
+
+
+def test_after_an_expiry_the_exit_condition_does_not_matter():
+    """Nor does the hold begin again, for what never ceased to hold."""
+    made = course(truth((10, None)), must_end=Steps(True), hold=5, expire=100, requalify_after=0)
+
+    assert [(1, "qualified", 15), (1, "expired", 115), (2, "qualified", 116)] == steps_of(made)[:3]

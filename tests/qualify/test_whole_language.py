@@ -5,17 +5,18 @@ from itertools import pairwise
 from random import Random
 from typing import Any
 
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from assay.contract.times import parse_instant
+from assay.contract.times import format_instant, parse_instant
 from assay_collector.pql.decision import Judge, Moment, decide
 from assay_collector.pql.definition import Definition
 from assay_collector.pql.examples import facts_from
+from assay_collector.pql.explain import missing
 from assay_collector.pql.ledger import Transition, reconcile, standing
 from assay_collector.pql.lifecycle import ENDS
 from qualify.recount import Recount
-from qualify.whole import AS_OF, DEFINITIONS, HISTORIES, HORIZON, known_of, read
+from qualify.whole import AS_OF, AT_LEAST, DEFINITIONS, HISTORIES, HORIZON, known_of, read
 
 History = list[dict[str, Any]]
 
@@ -108,6 +109,27 @@ def test_only_more_events_never_end_what_only_grows(history: History, entity: st
 
     assert [] == [moment for moment in verdict.moments if moment.step in ENDS]
     assert verdict.next_at is None or verdict.next_at in {parse_instant(entry["t"]) for entry in history}
+
+
+@given(AT_LEAST, HISTORIES, AS_OF)
+def test_steps_told_in_events_do_qualify(definition: Definition, history: History, as_of: int):
+    """In every window that the present lies in, by really taking them."""
+    said_missing = missing(definition, facts_from(definition, until(history, as_of)), as_of)
+    steps = said_missing["steps"]
+    assume(said_missing["reachable"] and all("event" in step for step in steps))
+    taken = [
+        {
+            "t": format_instant(as_of),
+            "event": step["event"].split(" or ")[0],
+            "user": "ada",
+            "properties": {"doc": f"new-{n}"},
+        }
+        for step in steps
+        for n in range(step["events"])
+    ]
+    facts = facts_from(definition, [*until(history, as_of), *taken])
+
+    assert Judge(definition, facts).qualify.at(as_of) is True
 
 
 def _lines(definition: Definition, history: History, rows: list[Transition], now: int) -> list[Transition]:

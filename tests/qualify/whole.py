@@ -154,6 +154,17 @@ def read(entity: str, body: dict[str, Any]) -> Definition:
 
 
 DEFINITIONS = _definitions()
+# Only what more events can bring about.
+AT_LEAST = (
+    st.lists(
+        st.tuples(st.sampled_from([*_COUNTS, "docs", "kinds"]), st.integers(1, 3).map("at least {}".format)),
+        min_size=1,
+        max_size=3,
+    )
+    .map(lambda pairs: [{name: test} for name, test in pairs])
+    .flatmap(lambda parts: st.sampled_from([{"all": parts}, {"any": parts}]))
+    .map(lambda qualify: read("user", {"signals": SIGNALS, "qualify": qualify}))
+)
 
 # --- histories --------------------------------------------------------------------------------------------------------
 

@@ -115,10 +115,15 @@ def _again(course: Course, begin: int, end: int, step: str) -> Steps[Truth]:
         for values, factor in course.beyond
         if (peak := _peak(values, begin, end)) is not None
     ]
-    lapsed = _lapsed_at(course.may_begin, end) if step == "exited" else end
-    bound = course.must_end if lapsed is None else _until(course.must_end, lapsed)
-    free = bound.map(lambda value: value is not True)
+    free = _not_bound(course, end) if step == "exited" else Steps(True)
     return combine(lambda truths: all(truth is True for truth in truths), [course.may_begin, free, *tests])
+
+
+def _not_bound(course: Course, end: int) -> Steps[bool]:
+    """Where `must_end` does not hold, or `may_begin` has become true anew since the end."""
+    lapsed = _lapsed_at(course.may_begin, end)
+    bound = course.must_end if lapsed is None else _until(course.must_end, lapsed)
+    return bound.map(lambda value: value is not True)
 
 
 def _lapsed_at(truth: Steps[Truth], instant: int) -> int | None:

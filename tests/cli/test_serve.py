@@ -69,7 +69,7 @@ def test_an_open_request_is_answered_after_sigterm(tmp_path):
         connection.sendall(BODY[10:])
 
         assert connection.recv(1000).startswith(b"HTTP/1.1 200 ")
-        assert 0 == collector.process.wait(10)
+        assert 0 == collector.process.wait(30)
     assert 1 == stored(tmp_path)
     assert not (tmp_path / "assay.db-wal").exists(), "the store was closed"
 
@@ -91,7 +91,7 @@ def test_a_signal_to_the_whole_group_stops_it_in_order(tmp_path, number):
     with serving(tmp_path) as collector:
         os.killpg(collector.process.pid, number)
 
-        assert 0 == collector.process.wait(10)
+        assert 0 == collector.process.wait(30)
 
 
 def test_what_was_acknowledged_survives_a_kill_and_no_lock_stays(tmp_path):

@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable, Mapping
 from functools import wraps
-from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypedDict, TypeVar, Unpack
 
 from assay.buffer import WhenFull
@@ -16,6 +15,8 @@ from assay.notices import OnDrop, OnError
 from assay.transport import Transport
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from assay.contract.plan import Plan
     from assay.scrubbing import ScrubRule
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -26,6 +25,8 @@ from assay.sender import Pace, Sender
 from assay.transport import HttpTransport, Transport, endpoint
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from assay.contract.plan import Plan
     from assay.scrubbing import ScrubRule
 

@@ -1,9 +1,9 @@
 """The settings of a client: what they may be, and what is made of them."""
 
+import os
 import threading
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from assay.buffer import WhenFull
@@ -13,6 +13,8 @@ from assay.errors import InvalidSetting
 from assay.inspection import OnInvalid
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from assay.contract.plan import Plan
     from assay.scrubbing import Scrubber, ScrubRule
     from assay.spool import Spool
@@ -57,8 +59,10 @@ def check(settings: Mapping[str, Any]) -> None:
 
 def loaded_plan(plan: "Plan | Path | str | None") -> "Plan | None":
     """A plan, read from its folder if need be."""
-    if not isinstance(plan, str | Path):
+    if not isinstance(plan, str | os.PathLike):
         return plan
+    from pathlib import Path
+
     from assay.plans import load_plan  # late: most clients have no plan, and its validators are slow to import
 
     return load_plan(Path(plan))
@@ -99,6 +103,7 @@ def spool_maker(
     if folder is None:
         return None
     from hashlib import blake2b  # late, as the spool itself: most clients have none
+    from pathlib import Path
 
     from assay.spool import IS_SUPPORTED, Spool
 

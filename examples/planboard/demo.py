@@ -55,7 +55,7 @@ class Collector:
 
 @click.command()
 @click.option("--seed", default=7, show_default=True, help="Another seed is another product.")
-@click.option("--scale", default=1.0, show_default=True, help="1 is about 12,000 messages.")
+@click.option("--scale", default=1.0, show_default=True, help="1 is about 11,000 messages.")
 @click.option("--keep/--no-keep", default=None, help="Whether the collector is left running.  [default: on a terminal]")
 def main(seed: int, scale: float, keep: bool | None) -> None:
     """Start a collector, let a simulated product live, and see who qualifies."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from assay.contract.consent import NOTHING_SAID, ConsentReading, read_consent
+from assay.contract.consent import NOTHING_SAID, SCORING_PURPOSES, ConsentReading, read_consent
 from assay.contract.ids import event_id
 from assay.contract.messages import Event
 from assay_collector.identity.identifiers import Identify
@@ -31,9 +31,6 @@ from assay_collector.store import (
 # Sorted, so that the same content gives the same bytes however a client's map was ordered.
 _encode = msgspec.json.Encoder(order="deterministic").encode
 Json = dict[str, Any]
-
-# The purposes without which nothing about a person may be tallied.
-SCORING_PURPOSES = ("analytics", "pql_scoring")
 
 
 @dataclass(frozen=True, slots=True)

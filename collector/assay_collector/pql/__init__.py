@@ -2,7 +2,9 @@
 Who is product-qualified, and why: the definition language and its meaning.
 
 The rule of this floor: no I/O, no clock, no randomness. A verdict is a function of a definition, facts and a moment.
-Read in this order: ``tests`` (comparators, three-valued), ``definition`` (what a file says), ``steps`` (values over
-time), ``signals`` (tallies to values over time), ``decision`` (values to verdicts), ``ledger`` (verdicts to
-transitions), ``explain`` (verdicts to words). ``language`` turns YAML into a definition.
+Read in this order: ``comparators`` (three-valued tests), ``definition`` (what a file says), ``steps`` (values over
+time), ``presence`` and ``sweeps`` (windows and folds), ``tallies`` (what is kept by the hour), ``values`` and
+``decision`` (from facts to verdicts), ``lifecycle`` (episodes), ``ledger`` (verdicts to transitions), ``explain``
+(verdicts to words). From ``yaml_tree`` to ``compiler``, ``normal_form`` and ``lint`` a text becomes a definition;
+``language`` is the door to that.
 """

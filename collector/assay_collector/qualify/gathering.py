@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from assay.contract.consent import SCORING_PURPOSES
 from assay_collector.identity.accounts import Attribution, attribute
 from assay_collector.pql.decision import EntityFacts
 from assay_collector.pql.definition import Catalogue, Definition, EntityKind, Exclusion, Signal, Trait
@@ -20,8 +21,6 @@ from assay_collector.pql.steps import Steps
 from assay_collector.pql.tallies import Series, Span
 from assay_collector.qualify.occurrences import Rereader, occurrences_of
 from assay_collector.store import ConsentEntry, Facts, Tally, TallyItem, TraitChange
-
-SCORING_PURPOSES = ("analytics", "pql_scoring")
 
 _decode = msgspec.json.Decoder().decode
 

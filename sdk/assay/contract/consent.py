@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 Purpose = Literal["analytics", "pql_scoring", "sales_contact", "third_party_share", "enrichment"]
 PURPOSES: tuple[Purpose, ...] = ("analytics", "pql_scoring", "sales_contact", "third_party_share", "enrichment")
+# The purposes without which nothing about a person may be tallied or used in a verdict.
+SCORING_PURPOSES: tuple[Purpose, ...] = ("analytics", "pql_scoring")
 State = Literal["granted", "denied"]
 # Global Privacy Control is an opt-out of sale and sharing.
 GPC_PURPOSES: tuple[Purpose, ...] = ("sales_contact", "third_party_share")

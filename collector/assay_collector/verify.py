@@ -11,7 +11,8 @@ from assay.contract.times import HOUR
 from assay_collector.pql.definition import Catalogue
 from assay_collector.pql.matching import Mark, SignalIndex
 from assay_collector.qualify.refill import Progress, stored_marks, touches_of
-from assay_collector.qualify.worker import Qualifier, resolve_component
+from assay_collector.qualify.resolving import resolve_component
+from assay_collector.qualify.worker import Qualifier
 from assay_collector.store import AgendaEntry, Facts, Resolution, Store, Tally, TallyItem
 
 DIFFERENCES_MAX = 100

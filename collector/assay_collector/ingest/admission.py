@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from assay.contract.consent import NOTHING_SAID, SCORING_PURPOSES, ConsentReading, read_consent
+from assay.contract.consent import NOTHING_SAID, SCORING_PURPOSES, ConsentReading, ConsentRules, read_consent
 from assay.contract.ids import event_id
 from assay.contract.messages import Event
 from assay_collector.identity.identifiers import Identify
@@ -63,7 +63,7 @@ class Admitter:
         leaf = user or anonymous
         assert leaf is not None
         account = self._account(event, source.namespace, identifiers)
-        consent = read_consent(event.context, gpc=gpc, categories=source.categories)
+        consent = read_consent(event.context, gpc=gpc, rules=ConsentRules(categories=source.categories or {}))
         scored = _may_score(consent, source)
         properties, context = _encode(event.properties), _encode(without_address(event.context))
         snapshot = _snapshot(consent)

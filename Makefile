@@ -6,7 +6,7 @@ PYTHON ?= $(shell for python in python3.14 python3.13 python3.12 python3.11 pyth
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help install check test test-node demo serve bench clean
+.PHONY: help install check test test-node test-browser demo serve bench clean
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -33,6 +33,10 @@ test-node: $(VENV)/installed ## the tests that send through Node clients; they n
 	@cd tests/e2e/node && npm install --silent --no-package-lock --no-audit --no-fund --ignore-scripts
 	$(BIN)/python -m pytest -q -m node tests/e2e
 
+test-browser: $(VENV)/installed ## the tests that send through a browser; they need npm, and Chromium or Chrome
+	@cd tests/e2e/browser && npm install --silent --no-package-lock --no-audit --no-fund --ignore-scripts && node find.js
+	$(BIN)/python -m pytest -q -m browser tests/e2e
+
 demo: $(VENV)/installed ## a simulated product sends events through the SDK; who qualifies, and is it true?
 	@$(BIN)/python -m examples.planboard.demo
 
@@ -43,4 +47,4 @@ bench: $(VENV)/installed ## the benchmarks, each beside its baseline
 	@$(BIN)/python benchmarks/run.py
 
 clean: ## take away what was made
-	rm -rf $(VENV) .venv-peers tests/e2e/node/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
+	rm -rf $(VENV) .venv-peers tests/e2e/node/node_modules tests/e2e/browser/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build

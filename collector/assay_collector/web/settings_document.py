@@ -50,8 +50,10 @@ def settings_document(write_key: str, source: Source, scheme: str, host: str) ->
         scheme: http or https.
         host: Where the tracking API is, without ``/v1``.
     """
+    # Mobile SDKs read the retries' tuning at the top, the browser's only inside its destination.
+    destination = {"apiKey": write_key, "apiHost": f"{host}/v1", "protocol": scheme, "httpConfig": _HTTP_CONFIG}
     document: dict[str, Any] = {
-        "integrations": {"Segment.io": {"apiKey": write_key, "apiHost": f"{host}/v1", "protocol": scheme}},
+        "integrations": {"Segment.io": destination},
         "plan": {},
         "metrics": {"sampleRate": 0},
         "httpConfig": _HTTP_CONFIG,

@@ -15,7 +15,8 @@ collector and not about one of them:
   app that flushes after each request of its own would hammer on a collector that is down.
 """
 
-from dataclasses import dataclass, replace
+import msgspec
+from msgspec.structs import replace
 
 from assay.delivery import BACKOFF_SECONDS_MAX, DELAY_SECONDS_MAX, Retry, jittered_seconds, retry_delay_seconds
 
@@ -25,8 +26,7 @@ BUDGET_MAX = 10.0
 BUDGET_REFUND = 0.1
 
 
-@dataclass(frozen=True)
-class Breaker:
+class Breaker(msgspec.Struct, frozen=True):
     """When the circuit opens, and how long it stays so."""
 
     # Failures in a row that open it.
@@ -35,8 +35,7 @@ class Breaker:
     probe_seconds: float = 15.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Course:
+class Course(msgspec.Struct, frozen=True, kw_only=True):
     """What the past says about the next request."""
 
     breaker: Breaker = Breaker()

@@ -6,7 +6,6 @@ decisions go out as values.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -59,8 +58,7 @@ class DropReason(StrEnum):
 # --- batches --------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class BatchLimits:
+class BatchLimits(msgspec.Struct, frozen=True):
     """How much goes into one request: events, and bytes of the whole body before compression."""
 
     events_max: int = 500
@@ -103,8 +101,7 @@ def halves(events: list[bytes]) -> tuple[list[bytes], list[bytes]]:
 # --- answers --------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, kw_only=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """What came back for one batch."""
 
     # 0: nothing came back.
@@ -116,8 +113,7 @@ class Answer:
     failure: str = ""
 
 
-@dataclass(frozen=True)
-class EventResult:
+class EventResult(msgspec.Struct, frozen=True):
     """What the collector says about one event that was no plain success."""
 
     message_id: str
@@ -125,29 +121,25 @@ class EventResult:
     code: str
 
 
-@dataclass(frozen=True)
-class Delivered:
+class Delivered(msgspec.Struct, frozen=True):
     """The collector has the batch. Some events may be quarantined, or refused one by one."""
 
     quarantined: tuple[EventResult, ...] = ()
     rejected: tuple[EventResult, ...] = ()
 
 
-@dataclass(frozen=True)
-class Retry:
+class Retry(msgspec.Struct, frozen=True):
     """Not now: send the same bytes again, no earlier than asked."""
 
     detail: str
     asked_seconds: float = 0.0
 
 
-@dataclass(frozen=True)
-class Split:
+class Split(msgspec.Struct, frozen=True):
     """Too large together: send it in two halves."""
 
 
-@dataclass(frozen=True)
-class Refused:
+class Refused(msgspec.Struct, frozen=True):
     """Never: the collector will not take this batch."""
 
     reason: DropReason

@@ -1,7 +1,6 @@
 """What the app has set up to happen to an event between the call and the queue: edits, the plan's check, scrubbing."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -24,16 +23,14 @@ BeforeSend = Callable[[dict[str, Any]], dict[str, Any] | None]
 _decode = msgspec.json.decode
 
 
-@dataclass(frozen=True)
-class Refusal:
+class Refusal(msgspec.Struct, frozen=True):
     """The event is not sent."""
 
     reason: DropReason
     error: AssayError
 
 
-@dataclass(frozen=True, kw_only=True)
-class Inspection:
+class Inspection(msgspec.Struct, frozen=True, kw_only=True):
     """
     Runs over each event that could be encoded, on the thread of the call, in this order: edit, check, scrub.
 

@@ -5,8 +5,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from assay import lifecycle, reports
 from assay.buffer import Buffer, Waited
@@ -37,8 +38,7 @@ LOOK_SECONDS = 5.0
 REPORT_TIMEOUT_SECONDS = 1.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Pace:
+class Pace(msgspec.Struct, frozen=True, kw_only=True):
     """How the sender goes about its work. See the arguments of Client."""
 
     limits: BatchLimits

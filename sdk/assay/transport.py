@@ -4,7 +4,6 @@ import threading
 import time
 from base64 import b64encode
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
-from urllib.parse import urlsplit
 
 from assay._version import __version__
 from assay.delivery import Answer
@@ -138,6 +137,8 @@ def endpoint(url: str) -> str:
     Raises:
         InvalidSetting: The URL is not one that a collector can have.
     """
+    from urllib.parse import urlsplit  # late: an import of assay alone needs it for nothing
+
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname)

@@ -215,7 +215,8 @@ _PUT_OFF_MAX = 250
 _WITH_LOCKS = frozenset(
     f"assay.{name}" for name in ("buffer", "journal", "notices", "sender", "spool", "transport")
 ) | {"logging", "importlib._bootstrap"}
-_WAITING = frozenset(("wait", "join", "_wait_for_tstate_lock"))
+_WAITING = frozenset(("threading", name) for name in ("wait", "join", "_wait_for_tstate_lock"))
+_BEGINNING = "threading", "start"
 
 
 def _send_again(number: int) -> None:
@@ -225,13 +226,19 @@ def _send_again(number: int) -> None:
 
 def _is_in_the_middle(frame: FrameType | None) -> bool:
     """Whether the main thread may hold a lock that sending needs: ours, the log's, or that of an import."""
-    if frame is not None and frame.f_globals.get("__name__") == "threading" and frame.f_code.co_name in _WAITING:
-        return False  # who waits holds none
+    # Who waits holds none.
+    waits = frame is not None and _place(frame) in _WAITING
     while frame is not None:
-        if frame.f_globals.get("__name__") in _WITH_LOCKS:
+        module, _ = place = _place(frame)
+        # But a thread that begins needs the lock of the wait for it, and may not have it yet.
+        if place == _BEGINNING or (not waits and module in _WITH_LOCKS):
             return True
         frame = frame.f_back
     return False
+
+
+def _place(frame: FrameType) -> tuple[object, str]:
+    return frame.f_globals.get("__name__"), frame.f_code.co_name
 
 
 def _must_not_wait() -> bool:

@@ -82,10 +82,10 @@ class Sender:
                 return
             self.started = True
             lifecycle.started(self)
-            thread = threading.Thread(target=self._run, name="assay-sender", daemon=True)
+            # Known before it runs: a signal may close the client while this waits for the thread to begin.
+            self._thread = threading.Thread(target=self._run, name="assay-sender", daemon=True)
             try:
-                thread.start()
-                self._thread = thread
+                self._thread.start()
             except RuntimeError:  # the interpreter is shutting down
                 self._thread = None
 

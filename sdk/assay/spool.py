@@ -37,6 +37,8 @@ JOURNAL_BYTES_MAX = 8_000_000
 JOURNAL_SECONDS_MAX = 3_600.0
 # How often the disk is tried again after it failed.
 DISK_RETRY_SECONDS = 1.0
+# How often a new file is tried anew that another process takes for one that was left.
+_DRAFTS_MAX = 5
 # How many damaged files are kept for whoever wants to know what happened.
 DAMAGED_FILES_MAX = 10
 
@@ -235,6 +237,7 @@ class Spool:
     def find(self) -> Found:
         """Lock and read the journals of processes that ended. It takes its time, and needs no lock of the buffer."""
         found, others_bytes = Found(), 0
+        self._sweep_drafts()
         for path in self._paths():
             if str(path) in self._open:
                 continue
@@ -376,13 +379,9 @@ class Spool:
 
     def _make(self) -> Journal:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        name = f"{self._destination}-{time.time_ns() // 1000:016x}-{os.urandom(4).hex()}.events"
-        path = self._folder / name
         # Under its own name only once it is locked: nobody can come in between.
-        draft = path.with_suffix(".new")
-        fd = self._lock(draft, os.O_CREAT | os.O_EXCL)
-        if fd is None:
-            raise BlockingIOError("a new file is locked")
+        draft, fd = self._draft()
+        path = draft.with_suffix(".events")
         try:
             journal = new_journal(path, fd, time.time())
             self._open[str(path)] = self._open.pop(str(draft))  # before it can be found, also by our own find
@@ -396,6 +395,25 @@ class Spool:
             self._let_go(str(path))
             raise
         return journal
+
+    def _draft(self) -> tuple[Path, int]:
+        """A new file, locked. Raises: OSError."""
+        for _ in range(_DRAFTS_MAX):
+            name = f"{self._destination}-{time.time_ns() // 1000:016x}-{os.urandom(4).hex()}.new"
+            draft = self._folder / name
+            fd = self._lock(draft, os.O_CREAT | os.O_EXCL)
+            if fd is not None:
+                return draft, fd
+            # Somebody has swept it away in the moment before it was locked.
+        raise BlockingIOError("a new file is locked")
+
+    def _sweep_drafts(self) -> None:
+        """Delete what processes left that were killed while they made a journal: no event was in it yet."""
+        for draft in self._folder.glob("*.new"):
+            with suppress(OSError):
+                if self._lock(draft) is not None:
+                    draft.unlink(missing_ok=True)
+                    self._let_go(str(draft))
 
     def _lock(self, path: Path, flags: int = 0) -> int | None:
         """Open a journal that nobody has. Returns: None: somebody has it, or has just deleted it. Raises: OSError."""

@@ -1,5 +1,6 @@
 """The spool: what track() returned for outlasts its process, whatever ends it, and is sent once."""
 
+import fcntl
 import json
 import os
 import resource
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -64,6 +66,10 @@ def killed_after(process: "subprocess.Popen[str]", lines: int) -> list[str]:
     process.send_signal(signal.SIGKILL)
     *rest, torn = process.stdout.read().split("\n")
     return ids + rest + ([torn] if len(torn) == 36 else [])
+
+
+def spool(folder: Path) -> Spool:
+    return Spool(folder, "a", bytes_max=10**7, seconds_max=60, sync="normal", memory_events_max=100)
 
 
 def journals(folder: Path) -> list[Path]:
@@ -128,6 +134,43 @@ def test_processes_that_share_a_folder_send_each_event_once(tmp_path):
     assert set(ids) <= set(sent)
     # What was in flight at a kill is sent again, under the same id: at most the batches on the way.
     assert sum(sent.values()) - len(sent) <= 4 * 500
+
+
+def test_what_a_killed_process_had_only_begun_is_swept_away(tmp_path):
+    """A journal without its name yet, which holds no event; the one that somebody is making just now is left alone."""
+    left, being_made = tmp_path / "a-0-1.new", tmp_path / "a-0-2.new"
+    left.write_bytes(b"")
+    with being_made.open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with ScriptedServer() as server, Client(server.url, "key", spool=tmp_path) as client:
+            client.track("u1", "Seen")
+            client.flush()
+
+        assert [being_made] == list(tmp_path.iterdir())
+
+
+def test_sweeping_and_making_go_on_side_by_side(tmp_path):
+    """Who makes a journal while others sweep gets it: not one event has to wait in memory."""
+    done = threading.Event()
+
+    def sweep() -> None:
+        while not done.is_set():
+            spool(tmp_path).find()
+
+    threads = [threading.Thread(target=sweep) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    made = spool(tmp_path)
+    for number in range(200):
+        assert made.append(b'{"type":"track","messageId":"%d"}' % number)
+        made.take(BatchLimits(1))
+        made.end(1)
+        made.close()
+    done.set()
+    for thread in threads:
+        thread.join()
+
+    assert 0 == made.unspooled
 
 
 def test_close_leaves_the_rest_in_the_spool_and_names_it(tmp_path, caplog):

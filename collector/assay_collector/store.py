@@ -16,7 +16,7 @@ Adapters are safe to use from many threads. Instants are microseconds since the 
 One test suite (``tests/stores``) runs over every adapter.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -207,7 +207,22 @@ class EventLog(Protocol):
 
         Returns:
             One status an admission, in order. ``conflict``: the id was already taken by another payload; that payload
-            is kept beside it and counted.
+            is kept beside it and counted. ``erased_subject``, ``suppressed_subject``: counted, and nothing else. That
+            is decided in the transaction, so whoever was erased before it began is in none of its rows.
+        """
+
+    def refusal(self, ids: Sequence[bytes]) -> str | None:
+        """Why nothing that names these identities is kept (``erased_subject``, ``suppressed_subject``); None: it is."""
+
+    def release(self, event_ids: Sequence[bytes], marks_of: Callable[[EventRow], Iterable[Mark]]) -> int:
+        """
+        Have events that waited for a grant count from now on, with their marks and traits; one transaction.
+
+        Args:
+            marks_of: What an event adds to the tallies of every signal in use.
+
+        Returns:
+            How many did not count before; doing it again changes nothing.
         """
 
     def receipts(self, message_id: str) -> Sequence[ReceiptLine]:
@@ -219,8 +234,13 @@ class EventLog(Protocol):
     def quarantine(self, *, reason: str | None, limit: int, before: bytes | None) -> Sequence[Quarantined]:
         """Quarantined messages, newest first. `before` pages: the last ``quarantine_id`` of the page before."""
 
-    def scan(self, after: int = 0) -> Iterator[tuple[int, EventRow]]:
-        """Every event in log order, with its position; for backfill, verification and export."""
+    def scan(self, after: int = 0, *, names: Collection[str] | None = None) -> Iterator[tuple[int, EventRow]]:
+        """
+        Every event in log order, with its position; for verification, export and simulation.
+
+        Args:
+            names: Only track events of these names that consent allows to be tallied.
+        """
 
     def position(self) -> int:
         """The last log position."""
@@ -395,23 +415,46 @@ class Agenda(Protocol):
 
 class Tallies(Protocol):
     """
-    Which signals are tallied, and refilling them from stored events.
+    Which signals are tallied, and filling new ones from stored events, while others arrive.
 
-    A signal is *filled* when its tallies cover every stored event. Refilling clears it, adds marks, and declares it
-    filled; broken off anywhere, it is simply not filled yet.
+    A signal's tallies are *begun* at a log position: events after it bring their marks with them, those up to it are
+    read again by `fill`, in order, each once. It is *filled* when nothing is left to read. What was read is written
+    together with how far that was, so that filling is broken off and taken up again anywhere.
     """
 
     def filled(self) -> Mapping[int, bytes]:
         """The filled signals and their documents (JSON)."""
 
     def clear(self, signals: Sequence[int]) -> None:
-        """Remove the tallies of these signals, which are then not filled."""
+        """Remove the tallies of these signals, which are then not even begun."""
 
-    def fill(self, entries: Sequence[Mark]) -> None:
-        """Add to the tallies of signals that are being refilled."""
+    def begin(self, documents: Mapping[int, bytes]) -> None:
+        """
+        Begin these signals, by id with their documents, at the end of the log; those already begun are left alone.
 
-    def declare_filled(self, documents: Mapping[int, bytes]) -> None:
-        """These signals now cover every stored event."""
+        Whoever commits must not be on the way with events that lack their marks: see ``ingest.Fence``.
+        """
+
+    def fill(
+        self,
+        signals: Sequence[int],
+        marks_of: Callable[[EventRow], Iterable[Mark]],
+        *,
+        names: Collection[str] | None,
+        limit: int,
+    ) -> int:
+        """
+        Read the next events that these signals lack, and add their marks; one transaction.
+
+        Args:
+            signals: Unfilled, all at the same positions.
+            marks_of: What an event adds to them; nothing else.
+            names: The names of events that can add anything; None: any.
+            limit: How many positions of the log to cover.
+
+        Returns:
+            How many positions are left; 0: they are filled.
+        """
 
     def entities(self) -> Iterator[bytes]:
         """Every entity that has tallies, traits or transitions, once."""
@@ -419,11 +462,108 @@ class Tallies(Protocol):
     def all_rows(self) -> Iterator[Tally | TallyItem]:
         """Every tally row and distinct value, for verification."""
 
-    def definitions(self) -> Mapping[str, str]:
-        """The hash of each definition under which the ledger was last decided, by id."""
+    def definitions(self) -> Mapping[str, "Deciding"]:
+        """Under what the ledger was last decided, by the definition's name in it."""
 
-    def declare_definitions(self, hashes: Mapping[str, str]) -> None:
-        """Replace those hashes."""
+    def declare_definitions(self, hashes: Mapping[str, str], now: int) -> None:
+        """Replace that, by name and hash; where name and hash are as before, so is the instant."""
+
+
+class Deciding(msgspec.Struct, frozen=True, gc=False):
+    """A definition under which the ledger is decided."""
+
+    hash: str
+    live_at: int  # since when
+
+
+# --- the register of definitions ---
+
+# What a shadow says is kept in the ledger under names that begin like this, which no definition's id can.
+SHADOW = "shadow:"
+
+VersionStatus = Literal["active", "shadow", "retired"]
+VersionEvent = Literal["activated", "shadowed", "retired"]
+
+
+class Version(msgspec.Struct, frozen=True, kw_only=True):
+    """A definition as it was once written down, and what has become of it."""
+
+    content: str  # hash of everything it says; layout and comments aside
+    id: str
+    version: int
+    hash: str  # of what decides
+    status: VersionStatus
+    since: int  # when it came to this status
+    # Spliced trends: contents that speak for the time before, each until an instant, exclusive; ascending.
+    lineage: tuple[tuple[str, int], ...] = ()
+    file: str
+    text: str  # of the file; it may hold other definitions beside
+    project: str  # the text of the project file it is read with; empty: there was none
+
+
+class VersionChange(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the history: append-only."""
+
+    id: str
+    version: int
+    content: str
+    change: VersionEvent
+    at: int
+    actor: str
+    note: str
+    replaced: str | None = None  # the content that was active before
+    replaced_version: int | None = None
+    diff: tuple[str, ...] = ()  # in words, against that
+    trend: str | None = None  # how lines over time join: restate | splice
+    overlap_until: int | None = None  # until when the version before goes on as a shadow
+
+
+@dataclass(eq=False)
+class RegisterMoved(AssayError):
+    """Somebody else changed the register in between; nothing was written."""
+
+    def __str__(self) -> str:
+        return "the register of definitions was changed by somebody else at the same time; look at it, and try again"
+
+
+class Register(Protocol):
+    """
+    Which definitions run: every version that was ever known, what became of it, and who decided so.
+
+    Versions are known by their content and never removed; only their status, since and lineage change. The history is
+    append-only. Reading and changing it is safe beside a running collector, which notices by the revision.
+    """
+
+    def revision(self) -> int:
+        """Rises with every change; cheap enough to be asked all the time."""
+
+    def versions(self, id: str | None = None) -> Sequence[Version]:
+        """Every version, or those of one id; in the order of their latest change."""
+
+    def history(self, id: str | None = None) -> Sequence[VersionChange]:
+        """Every change, oldest first."""
+
+    def files(self) -> Mapping[str, str]:
+        """What the folder of definitions held when a collector last looked: id -> content."""
+
+    def record(
+        self,
+        versions: Sequence[Version],
+        changes: Sequence[VersionChange],
+        *,
+        revision: int,
+        files: Mapping[str, str] | None = None,
+    ) -> None:
+        """
+        Put versions (new, or with a new status) and append changes, in one transaction.
+
+        Args:
+            revision: That on which the changes are based.
+            files: What the folder holds now; None: as before.
+
+        Raises:
+            RegisterMoved: The revision is another by now.
+        """
 
 
 class Delivery(msgspec.Struct, frozen=True, gc=False):
@@ -494,6 +634,14 @@ class Source:
 class Key:
     """A write key or an admin token, of which only a hash is kept."""
 
+class Filling(msgspec.Struct, frozen=True, gc=False):
+    """A signal whose tallies do not cover every stored event yet."""
+
+    signal: int
+    filled_to: int  # up to this log position, inclusive, events were read again
+    live_after: int  # events after this position brought their marks with them
+
+
     id: str  # public, e.g. "key_3fk2"; names the key without giving it away
     kind: Literal["browser", "server", "admin"]
     source: str | None  # None for admin tokens
@@ -505,6 +653,9 @@ class Key:
 
 class Keyring(Protocol):
     """Sources and keys. Secrets are never stored, only their digests."""
+    def fillings(self) -> Sequence[Filling]:
+        """The signals that were begun and are not filled, the longest waiting first."""
+
 
     def sources(self) -> Sequence[Source]:
         """All sources, by id."""
@@ -568,3 +719,5 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Finish what is under way and release everything. Calling it again does nothing."""
+    @property
+    def register(self) -> Register: ...

@@ -36,7 +36,8 @@ IDENTIFY: Identify = identifier_hasher(b"k" * 32)
 # (definition, kind, name) -> (episode, step) -> since when.
 Standing = Mapping[tuple[str, str, str], Mapping[tuple[int, str], int]]
 
-_KEPT = {"settings", "sources", "keys", "signals", "definitions", "_sqlite_migrations"}
+_KEPT = {"settings", "sources", "keys", "signals", "deciding", "_sqlite_migrations"}
+_KEPT |= {"definitions", "definition_changes", "definition_files"}
 
 
 class House:

@@ -124,19 +124,19 @@ class BreaksOff:
         value = getattr(self._store, name)
         if name in ("tallies", "agenda"):
             return BreaksOff(value, self._left)
-        if name not in ("clear", "fill", "declare_filled", "touch", "declare_definitions"):
+        if name not in ("clear", "fill", "begin", "touch", "declare_definitions"):
             return value
 
-        def write(*given: Any) -> Any:
+        def write(*given: Any, **named: Any) -> Any:
             if not self._left[0]:
                 raise StoreUnavailable("the disk is full")
             self._left[0] -= 1
-            return value(*given)
+            return value(*given, **named)
 
         return write
 
 
-@pytest.mark.parametrize("writes", range(7))
+@pytest.mark.parametrize("writes", range(9))
 def test_broken_off_anywhere_the_next_start_does_it_again(house: House, monkeypatch, writes):
     """The tallies are right, and whoever may be concerned is on the agenda."""
     monkeypatch.setattr("assay_collector.qualify.refill.CHUNK_EVENTS", 4)

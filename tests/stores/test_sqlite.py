@@ -106,9 +106,10 @@ def test_every_writing_call_says_so(store: SQLiteStore, fault):
             lambda: store.agenda.touch([touch()], NOW),
             lambda: store.agenda.complete([decided(entry)], NOW),
             lambda: store.agenda.resolve([Resolution({LEAF: LEAF}, {}, ())], NOW),
-            lambda: store.tallies.fill([mark()]),
+            lambda: store.tallies.fill([7], lambda _: [mark()], names=None, limit=1),
             lambda: store.tallies.clear([7]),
-            lambda: store.tallies.declare_filled({7: b"[]"}),
+            lambda: store.tallies.begin({7: b"[]"}),
+            lambda: store.register.record([], [], revision=0),
             lambda: store.keyring.revoke("key_1", NOW),
         ):
             with pytest.raises(StoreUnavailable):

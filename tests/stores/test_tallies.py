@@ -1,30 +1,42 @@
 """The Tallies port's promises, kept by every adapter; and what holds for the store as a whole."""
 
 from collections import Counter
+from collections.abc import Iterable
+from itertools import count
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from assay.contract.times import HOUR
-from assay_collector.store import Store, StoreUnavailable, TraitChange
-from builders import ACCOUNT, LEAF, NOW, OTHER_LEAF, admission, an_id, decided, mark, touch, transition
+from assay_collector.store import Deciding, Filling, Mark, Store, StoreUnavailable, TraitChange
+from builders import ACCOUNT, LEAF, NOW, OTHER_LEAF, admission, an_id, decided, event_row, mark, touch, transition
+
+_ids = count(1)
 
 
 def rows(store: Store) -> Counter[object]:
     return Counter(store.tallies.all_rows())
 
 
-def test_filling_adds_what_committing_adds(store: Store):
-    """A mark is a mark, whether it comes with its event or afterwards."""
-    marks = [mark(NOW), mark(NOW + HOUR), mark(NOW, item=b"x" * 16)]
-    store.events.commit([admission(marks=tuple(marks))], [])
-    live = rows(store)
-    store.tallies.clear([7])
+def commit(store: Store, marks: Iterable[Mark], **fields: Any) -> None:
+    """One event with these marks."""
+    store.events.commit([admission(f"m{next(_ids)}", marks=tuple(marks), **fields)], [])
 
-    store.tallies.fill(marks[:1])
-    store.tallies.fill(marks[1:])
-    assert live == rows(store)
+
+def fill(store: Store, *signals: int, limit: int = 2) -> int:
+    """The next events add a mark each, where they happened."""
+    return store.tallies.fill(
+        signals, lambda event: [mark(event.at, signal=signal) for signal in signals], names=None, limit=limit
+    )
+
+
+def log_of(store: Store, *instants: int) -> None:
+    """Events without any marks."""
+    for at in instants:
+        name = f"m{next(_ids)}"
+        store.events.commit([admission(name, marks=(), at=at)], [])
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -36,8 +48,8 @@ def test_the_order_and_grouping_of_marks_do_not_show(store: Store, steps, data):
     for arranged in (marks, data.draw(st.permutations(marks))):
         store.tallies.clear([7])
         cut = data.draw(st.integers(0, len(marks)))
-        store.tallies.fill(arranged[:cut])
-        store.tallies.fill(arranged[cut:])
+        commit(store, arranged[:cut])
+        commit(store, arranged[cut:])
         found.append(rows(store))
 
     assert found[0] == found[1]
@@ -45,35 +57,92 @@ def test_the_order_and_grouping_of_marks_do_not_show(store: Store, steps, data):
 
 def test_clearing_takes_only_the_signals_that_are_named(store: Store):
     """Their rows, their distinct values and that they were filled."""
-    store.tallies.fill([mark(signal=7, item=b"x" * 16), mark(signal=8)])
-    store.tallies.declare_filled({7: b"[]", 8: b"[8]"})
+    store.tallies.begin({7: b"[]", 8: b"[8]"})
+    commit(store, [mark(signal=7, item=b"x" * 16), mark(signal=8)])
     store.tallies.clear([7, 9])
     store.tallies.clear([])
 
     assert ([8], {8: b"[8]"}) == ([row.signal for row in rows(store)], store.tallies.filled())
 
 
-def test_a_filling_that_is_broken_off_is_not_filled(store: Store):
-    """Only the declaration makes it so; declaring twice is declaring once."""
-    store.tallies.fill([mark()])
-    assert {} == store.tallies.filled()
+def test_what_is_begun_on_an_empty_log_is_filled(store: Store):
+    """From then on every event brings its marks; beginning twice is beginning once."""
+    store.tallies.begin({7: b"[1]"})
+    log_of(store, NOW)
+    store.tallies.begin({7: b"[2]"})
 
-    store.tallies.declare_filled({7: b"[1]"})
-    store.tallies.declare_filled({7: b"[1]"})
-    assert {7: b"[1]"} == store.tallies.filled()
+    assert ({7: b"[1]"}, []) == (store.tallies.filled(), store.tallies.fillings())
+
+
+def test_filling_reads_each_event_once_and_in_order(store: Store):
+    """Those after the beginning are left out: they brought their marks."""
+    log_of(store, NOW, NOW + HOUR, NOW + 2 * HOUR)
+    store.tallies.begin({7: b"[]", 8: b"[]"})
+    log_of(store, NOW + 3 * HOUR)
+    waiting = [Filling(7, 0, 3), Filling(8, 0, 3)]
+
+    assert (waiting, {}) == (store.tallies.fillings(), store.tallies.filled())
+    assert [1, 0] == [fill(store, 7, 8), fill(store, 7, 8)]
+    assert ([], {7: b"[]", 8: b"[]"}) == (store.tallies.fillings(), store.tallies.filled())
+    assert [(NOW + hour * HOUR, 1) for hour in (0, 0, 1, 1, 2, 2)] == sorted(
+        (row.first_at, row.n) for row in rows(store)
+    )
+
+
+def test_a_filling_that_is_broken_off_goes_on_where_it_was(opened):
+    """Also after the process has died: how far it was is written together with what was read."""
+    store = opened()
+    log_of(store, NOW, NOW, NOW)
+    store.tallies.begin({7: b"[]"})
+
+    def break_off(_: object) -> list[Mark]:
+        raise KeyboardInterrupt
+
+    fill(store, 7, limit=1)
+    with pytest.raises(KeyboardInterrupt):
+        store.tallies.fill([7], break_off, names=None, limit=1)
+    again = opened()
+    assert [Filling(7, 1, 3)] == again.tallies.fillings()
+
+    assert (0, [3]) == (fill(again, 7), [row.n for row in rows(again)])
+
+
+def test_only_events_of_the_names_asked_for_are_read(store: Store):
+    """Of those, only what may be tallied."""
+    for name, fields in {"a": {}, "b": {"name": "Other"}, "c": {"scored": False}, "d": {"type": "page"}}.items():
+        store.events.commit([admission(name, **fields)], [])
+    store.tallies.begin({7: b"[]"})
+    read: list[str] = []
+    left = store.tallies.fill([7], lambda event: read.append(event.message_id) or (), names={"Task Assigned"}, limit=9)
+
+    assert (0, ["a"]) == (left, read)
+    assert ["a"] == [event.message_id for _, event in store.events.scan(names={"Task Assigned"})]
+
+
+def test_positions_that_are_given_out_again_are_not_filled_again(store: Store):
+    """When the end of the log was erased, the next event takes a place up to which was to be filled; it has marks."""
+    log_of(store, NOW, NOW, NOW)
+    store.tallies.begin({7: b"[]"})
+    with store.database.transaction() as connection:  # type: ignore[attr-defined]
+        connection.execute("DELETE FROM events WHERE seq >= 2")
+    commit(store, [mark(NOW)])
+    assert [Filling(7, 0, 1)] == store.tallies.fillings()
+
+    fill(store, 7, limit=9)
+    assert [2] == [row.n for row in rows(store)]
 
 
 def test_a_signals_id_uses_63_bits(store: Store):
     """Hashes are large numbers."""
-    store.tallies.fill([mark(signal=2**63 - 1)])
-    store.tallies.declare_filled({2**63 - 1: b"[]"})
+    store.tallies.begin({2**63 - 1: b"[]"})
+    commit(store, [mark(signal=2**63 - 1)])
 
     assert ([2**63 - 1], [2**63 - 1]) == ([row.signal for row in rows(store)], list(store.tallies.filled()))
 
 
 def test_entities_are_all_whom_a_definition_may_concern(store: Store):
     """Whoever has tallies, traits or a place in the ledger, each once; bug: traits alone did not make one."""
-    store.tallies.fill([mark(), mark(signal=8), mark(entity=ACCOUNT)])
+    commit(store, [mark(), mark(signal=8), mark(entity=ACCOUNT)])
     store.events.commit([admission(traits=(TraitChange(OTHER_LEAF, "plan", NOW, an_id(9), b"1"),))], [])
     store.agenda.touch([touch()], NOW)
     lines = [transition(entity=entity) for entity in (LEAF, an_id(3))]
@@ -85,11 +154,11 @@ def test_entities_are_all_whom_a_definition_may_concern(store: Store):
 def test_very_many_entities_come_page_by_page(store: Store):
     """Writing meanwhile disturbs nothing."""
     many = [an_id(number) for number in range(1, 10_050)]
-    store.tallies.fill([mark(entity=entity) for entity in many])
+    commit(store, [mark(entity=entity) for entity in many])
     found = []
     for entity in store.tallies.entities():
         if not found:
-            store.tallies.fill([mark(entity=an_id(20_000))])
+            commit(store, [mark(entity=an_id(20_000))])
         found.append(entity)
 
     assert set(many) == set(found) - {an_id(20_000)}
@@ -97,11 +166,11 @@ def test_very_many_entities_come_page_by_page(store: Store):
 
 
 def test_the_definitions_last_decided_under_are_remembered(store: Store):
-    """The last declaration replaces the one before."""
-    store.tallies.declare_definitions({"a": "1", "b": "2"})
-    store.tallies.declare_definitions({"b": "3"})
+    """The last declaration replaces the one before; what is as it was has been so since then."""
+    store.tallies.declare_definitions({"a": "1", "b": "2", "c": "1"}, NOW)
+    store.tallies.declare_definitions({"b": "3", "c": "1"}, NOW + 1)
 
-    assert {"b": "3"} == store.tallies.definitions()
+    assert {"b": Deciding("3", NOW + 1), "c": Deciding("1", NOW)} == store.tallies.definitions()
 
 
 # --- the store as a whole ---

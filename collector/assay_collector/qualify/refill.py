@@ -1,14 +1,17 @@
-"""Start-up: tallies for signals that are new, and decisions for definitions that changed."""
+"""Filling: tallies for signals that are new, from the events that are stored, while others arrive."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
 from assay_collector.pql.definition import Catalogue, Signal
 from assay_collector.pql.matching import Mark, SignalIndex
-from assay_collector.store import EventRow, Identifier, Store, Touch
+from assay_collector.store import EventRow, Filling, Identifier, Store, Touch
 
-CHUNK_EVENTS = 2_000
+# So many positions of the log are read in one transaction: a few milliseconds, for which commits have to wait.
+CHUNK_EVENTS = 500
+# As many entities are put on the agenda at a time.
+CHUNK_TOUCHES = 1_000
 
 _decode = msgspec.json.Decoder().decode
 Progress = Callable[[int], None]
@@ -19,27 +22,88 @@ def refill(store: Store, catalogue: Catalogue, *, now: int, progress: Progress =
     Make the tallies cover every stored event for every signal of the catalogue, and put on the agenda whoever a changed
     definition may concern. To be called before the first event is taken.
 
-    Broken off anywhere, the next call does it again from the start; done twice, it changes nothing.
+    Broken off anywhere, the next call goes on from there; done twice, it changes nothing.
 
     Args:
-        progress: Told how many more events were read.
+        progress: Told how many more log positions were covered.
 
     Returns:
-        How many signals were refilled.
+        How many signals were begun.
     """
-    filled = store.tallies.filled()
-    wanted = {signal.id: signal for signal in catalogue.signals}
-    # A signal that nobody uses is not kept up, so it must not pass for filled when it comes back.
-    store.tallies.clear([signal for signal in filled if signal not in wanted])
-    new = [signal for id, signal in wanted.items() if id not in filled]
+    forget_unused(store, catalogue.signals)
+    begun = begin(store, catalogue.signals)
+    while fill_next(store, catalogue.signals, progress):
+        pass
+    decide_anew(store, catalogue, now)
+    return begun
+
+
+def forget_unused(store: Store, signals: Iterable[Signal]) -> None:
+    """A signal that nobody uses is not kept up, so it must not pass for filled when it comes back."""
+    wanted = {signal.id for signal in signals}
+    known = {*store.tallies.filled(), *(filling.signal for filling in store.tallies.fillings())}
+    store.tallies.clear(sorted(known - wanted))
+
+
+def begin(store: Store, signals: Iterable[Signal]) -> int:
+    """Begin those of the signals that are not begun; from the next event on, whoever commits brings their marks."""
+    known = {*store.tallies.filled(), *(filling.signal for filling in store.tallies.fillings())}
+    new = {signal.id: document(signal) for signal in signals if signal.id not in known}
     if new:
-        store.tallies.clear([signal.id for signal in new])
-        _fill(store, new, progress)
-    _touch_changed(store, catalogue, now, refilled=bool(new))
-    if new:
-        # Last, so that nobody is left untouched when this is broken off in between.
-        store.tallies.declare_filled({signal.id: document(signal) for signal in new})
+        store.tallies.begin(new)
     return len(new)
+
+
+def fill_next(store: Store, signals: Iterable[Signal], progress: Progress = lambda _: None) -> bool:
+    """
+    Read the next stored events that some of these signals lack. False: all of them are filled.
+
+    Args:
+        progress: Told how many more log positions were covered.
+    """
+    by_id = {signal.id: signal for signal in signals}
+    waiting = [filling for filling in store.tallies.fillings() if filling.signal in by_id]
+    if not waiting:
+        return False
+    group = [filling for filling in waiting if _place(filling) == _place(waiting[0])]
+    index = SignalIndex(by_id[filling.signal] for filling in group)
+    left = store.tallies.fill(
+        [filling.signal for filling in group],
+        lambda event: marks_of(event, index),
+        names=index.names,
+        limit=CHUNK_EVENTS,
+    )
+    progress(waiting[0].live_after - waiting[0].filled_to - left)
+    return True
+
+
+def _place(filling: Filling) -> tuple[int, int]:
+    return filling.filled_to, filling.live_after
+
+
+def decide_anew(store: Store, catalogue: Catalogue, now: int) -> bool:
+    """
+    Put on the agenda whoever a changed, new or missing definition may concern. False: all are as they were.
+    """
+    hashes = {definition.id: definition.hash for definition in catalogue.definitions}
+    if {name: deciding.hash for name, deciding in store.tallies.definitions().items()} == hashes:
+        return False
+    entities: list[bytes] = []
+    for entity in store.tallies.entities():
+        entities.append(entity)
+        if len(entities) == CHUNK_TOUCHES:
+            _touch(store, entities, now)
+            entities = []
+    _touch(store, entities, now)
+    # Last, so that nobody is left untouched when this is broken off in between.
+    store.tallies.declare_definitions(hashes, now)
+    return True
+
+
+def _touch(store: Store, entities: Sequence[bytes], now: int) -> None:
+    with store.turn.background():
+        touches = touches_of(store, entities)
+    store.agenda.touch(touches, now)
 
 
 def document(signal: Signal) -> bytes:
@@ -59,19 +123,6 @@ def stored_marks(store: Store, index: SignalIndex, progress: Progress = lambda _
     for chunk in _chunks(store.events.scan()):
         yield [mark for event in chunk for mark in marks_of(event, index)]
         progress(len(chunk))
-
-
-def _fill(store: Store, signals: Sequence[Signal], progress: Progress) -> None:
-    for marks in stored_marks(store, SignalIndex(signals), progress):
-        store.tallies.fill(marks)
-
-
-def _touch_changed(store: Store, catalogue: Catalogue, now: int, *, refilled: bool) -> None:
-    hashes = {definition.id: definition.hash for definition in catalogue.definitions}
-    if not refilled and dict(store.tallies.definitions()) == hashes:
-        return
-    store.agenda.touch(touches_of(store, list(store.tallies.entities())), now)
-    store.tallies.declare_definitions(hashes)
 
 
 def touches_of(store: Store, entities: Sequence[bytes]) -> list[Touch]:

@@ -145,3 +145,44 @@ def m001_the_spine(db: Database) -> None:
     for statement in _FIRST.split(";"):
         if statement.strip():
             db.execute(statement)
+
+
+# What is decided under, and every version of a definition that was ever known, are two things from here on.
+_VERSIONS = (
+    "CREATE TABLE deciding (definition TEXT PRIMARY KEY, hash TEXT NOT NULL, live_at INTEGER NOT NULL) WITHOUT ROWID",
+    "INSERT INTO deciding SELECT id, hash, activated_at FROM definitions WHERE status = 'active'",
+    "DROP TABLE definitions",
+    """
+    CREATE TABLE definitions (
+        content TEXT PRIMARY KEY, id TEXT NOT NULL, version INTEGER NOT NULL, hash TEXT NOT NULL, status TEXT NOT NULL,
+        since INTEGER NOT NULL, lineage TEXT NOT NULL, file TEXT NOT NULL, text TEXT NOT NULL, project TEXT NOT NULL
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE definition_changes (
+        position INTEGER PRIMARY KEY, id TEXT NOT NULL, version INTEGER NOT NULL, content TEXT NOT NULL,
+        change TEXT NOT NULL, at INTEGER NOT NULL, actor TEXT NOT NULL, note TEXT NOT NULL, replaced TEXT,
+        replaced_version INTEGER, diff TEXT NOT NULL, trend TEXT, overlap_until INTEGER
+    )
+    """,
+    "CREATE TABLE definition_files (id TEXT PRIMARY KEY, content TEXT NOT NULL) WITHOUT ROWID",
+    "ALTER TABLE signals ADD COLUMN live_after INTEGER NOT NULL DEFAULT 0",
+    "UPDATE signals SET live_after = filled_to",
+    # When the end of the log is erased its positions are given out again. Events there bring their marks with them, so
+    # nothing may still be waiting to read them again.
+    """
+    CREATE TRIGGER the_log_got_shorter AFTER DELETE ON events
+    WHEN NOT EXISTS (SELECT 1 FROM events WHERE seq > OLD.seq)
+    BEGIN
+        UPDATE signals SET live_after = (SELECT coalesce(max(seq), 0) FROM events)
+        WHERE live_after > (SELECT coalesce(max(seq), 0) FROM events);
+    END
+    """,
+)
+
+
+@migrations()
+def m003_versions(db: Database) -> None:
+    """The register of definitions, and signals that are filled while events arrive."""
+    for statement in _VERSIONS:
+        db.execute(statement)

@@ -1,10 +1,11 @@
 """Refilling, comparing and listing tallies over one SQLite file."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from sqlite3 import Connection
 
-from assay_collector.store import Mark, Tally, TallyItem
+from assay_collector.store import Deciding, EventRow, Filling, Mark, Tally, TallyItem
 from assay_collector.stores.sqlite.database import Database
-from assay_collector.stores.sqlite.events import write_marks
+from assay_collector.stores.sqlite.events import select_tallied, write_marks
 from assay_collector.stores.sqlite.rows import marks
 
 PAGE_ROWS = 10_000
@@ -18,8 +19,16 @@ class SQLiteTallies:
 
     def filled(self) -> Mapping[int, bytes]:
         with self._database.reading() as connection:
-            rows = connection.execute("SELECT signal, document FROM signals").fetchall()
+            rows = connection.execute("SELECT signal, document FROM signals WHERE filled_to >= live_after").fetchall()
         return {signal: document.encode() for signal, document in rows}
+
+    def fillings(self) -> Sequence[Filling]:
+        sql = (
+            "SELECT signal, filled_to, live_after FROM signals WHERE filled_to < live_after "
+            "ORDER BY live_after, filled_to, signal"
+        )
+        with self._database.reading() as connection:
+            return [Filling(*row) for row in connection.execute(sql)]
 
     def clear(self, signals: Sequence[int]) -> None:
         if not signals:
@@ -28,18 +37,31 @@ class SQLiteTallies:
             for table in ("signals", "tallies", "tally_items"):
                 connection.execute(f"DELETE FROM {table} WHERE signal IN ({marks(len(signals))})", list(signals))
 
-    def fill(self, entries: Sequence[Mark]) -> None:
+    def begin(self, documents: Mapping[int, bytes]) -> None:
+        sql = (
+            "INSERT INTO signals (signal, document, filled_to, live_after) "
+            "SELECT ?, ?, 0, coalesce(max(seq), 0) FROM events WHERE true ON CONFLICT DO NOTHING"
+        )
         with self._database.transaction() as connection:
-            write_marks(connection, entries)
+            connection.executemany(sql, [(signal, document.decode()) for signal, document in documents.items()])
 
-    def declare_filled(self, documents: Mapping[int, bytes]) -> None:
+    def fill(
+        self,
+        signals: Sequence[int],
+        marks_of: Callable[[EventRow], Iterable[Mark]],
+        *,
+        names: Collection[str] | None,
+        limit: int,
+    ) -> int:
         with self._database.transaction() as connection:
-            position = connection.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0]
-            connection.executemany(
-                "INSERT INTO signals (signal, document, filled_to) VALUES (?, ?, ?) "
-                "ON CONFLICT DO UPDATE SET filled_to = excluded.filled_to",
-                [(signal, document.decode(), position) for signal, document in documents.items()],
+            start, end = _positions(connection, signals)
+            upto = _position_after(connection, start, end, limit)
+            found = select_tallied(connection, start, upto, names)
+            write_marks(connection, (mark for event in found for mark in marks_of(event)))
+            connection.execute(
+                f"UPDATE signals SET filled_to = ? WHERE signal IN ({marks(len(signals))})", (upto, *signals)
             )
+            return max(0, end - upto)
 
     def entities(self) -> Iterator[bytes]:
         last = b""
@@ -64,15 +86,31 @@ class SQLiteTallies:
             ):
                 yield TallyItem(*row)
 
-    def definitions(self) -> Mapping[str, str]:
+    def definitions(self) -> Mapping[str, Deciding]:
         with self._database.reading() as connection:
-            return dict(connection.execute("SELECT id, hash FROM definitions WHERE status = 'active'"))
+            rows = connection.execute("SELECT definition, hash, live_at FROM deciding")
+            return {row[0]: Deciding(row[1], row[2]) for row in rows}
 
-    def declare_definitions(self, hashes: Mapping[str, str]) -> None:
+    def declare_definitions(self, hashes: Mapping[str, str], now: int) -> None:
+        before = self.definitions()
+        rows = [(name, hash, _live_at(before.get(name), hash, now)) for name, hash in hashes.items()]
         with self._database.transaction() as connection:
-            connection.execute("DELETE FROM definitions")
-            connection.executemany(
-                "INSERT INTO definitions (id, version, hash, status, document, activated_at) "
-                "VALUES (?, 0, ?, 'active', '{}', 0)",
-                list(hashes.items()),
-            )
+            connection.execute("DELETE FROM deciding")
+            connection.executemany("INSERT INTO deciding VALUES (?, ?, ?)", rows)
+
+
+def _live_at(before: Deciding | None, hash: str, now: int) -> int:
+    return before.live_at if before is not None and before.hash == hash else now
+
+
+def _positions(connection: Connection, signals: Sequence[int]) -> tuple[int, int]:
+    sql = f"SELECT DISTINCT filled_to, live_after FROM signals WHERE signal IN ({marks(len(signals))})"
+    ((start, end),) = connection.execute(sql, list(signals)).fetchall()
+    return start, end
+
+
+def _position_after(connection: Connection, start: int, end: int, limit: int) -> int:
+    """The position of the last of the next `limit` events; where fewer are left, the end."""
+    sql = "SELECT seq FROM events WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT 1 OFFSET ?"
+    row = connection.execute(sql, (start, end, limit - 1)).fetchone()
+    return end if row is None else int(row[0])

@@ -70,6 +70,8 @@ class SignalIndex:
         compiled = [(signal, CompiledSignal(signal)) for signal in signals]
         names = {name for signal, _ in compiled for name in signal.matcher.events}
         self._any = [ready for signal, ready in compiled if not signal.matcher.events]
+        # The names of events that can add anything; None: any may.
+        self.names: frozenset[str] | None = None if self._any else frozenset(names)
         self._by_name = {
             name: [ready for signal, ready in compiled if not signal.matcher.events or name in signal.matcher.events]
             for name in names

@@ -65,6 +65,17 @@ def definition_hash(definition: Definition) -> str:
     return blake2b(msgspec.json.encode(document), digest_size=16, person=b"assay.definition").hexdigest()
 
 
+def content_hash(definition: Definition) -> str:
+    """
+    Hash everything that a definition says, also what decides nothing; layout, comments and order of keys aside.
+
+    Returns:
+        32 hexadecimal digits.
+    """
+    said = msgspec.json.encode([definition.hash, definition.document], order="deterministic", enc_hook=str)
+    return blake2b(said, digest_size=16, person=b"assay.content").hexdigest()
+
+
 def criteria_in_use(definition: Definition) -> frozenset[bytes]:
     """What a definition asks of those it looks at, criterion by criterion, whatever its signals are called."""
     found: list[Any] = []

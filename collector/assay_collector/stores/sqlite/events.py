@@ -1,7 +1,7 @@
 """The event log over one SQLite file: events, quarantine and all that follows from an event, in one transaction."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from sqlite3 import Connection
 from typing import Any
 
@@ -170,18 +170,6 @@ class SQLiteEventLog:
             ids = [derive_event_id(source, message_id) for source in sources]
             lines = list(_event_receipts(connection, ids))
             lines += _quarantine_receipts(connection, message_id)
-    def release(self, event_ids: Sequence[bytes], marks_of: Callable[[EventRow], Iterable[Mark]]) -> int:
-        with self._database.transaction() as connection:
-            positions = {id: position for position, id in release(connection, event_ids)}
-            released = select_by_id(connection, list(positions))
-            marked = [(positions[event.event_id], mark) for event in released for mark in marks_of(event)]
-            write_marks(connection, readable(connection, marked))
-        return len(positions)
-
-    def refusal(self, ids: Sequence[bytes]) -> str | None:
-        with self._database.reading() as connection:
-            return refusal_of(connection, ids)
-
         return sorted(lines, key=lambda line: -line.received_at)
 
     def counts(self) -> Counts:
@@ -212,11 +200,11 @@ class SQLiteEventLog:
 
     def scan(self, after: int = 0, *, names: Collection[str] | None = None) -> Iterator[tuple[int, EventRow]]:
         where, wanted = tallied_where(names)
-        sql = f"SELECT seq,{','.join(EVENT_COLUMNS)} FROM events WHERE seq > ? {where} ORDER BY seq LIMIT ?"
+        sql = f"SELECT seq,{','.join(_EVENT_COLUMNS)} FROM events WHERE seq > ? {where} ORDER BY seq LIMIT ?"
         while True:
             # A page a snapshot, so that a long scan never keeps the write-ahead log from being checkpointed.
             with self._database.reading() as connection:
-                rows = connection.execute(sql, (after, SCAN_ROWS)).fetchall()
+                rows = connection.execute(sql, (after, *wanted, SCAN_ROWS)).fetchall()
             if not rows:
                 return
             for row in rows:
@@ -244,6 +232,21 @@ def read_event(row: Sequence[Any]) -> EventRow:
     return EventRow(**{**values, "clamped": bool(values["clamped"]), "scored": bool(values["scored"])})
 
 
+def tallied_where(names: Collection[str] | None) -> tuple[str, Sequence[str]]:
+    """The condition for events of these names that may be tallied, and its parameters; None: for all events."""
+    if names is None:
+        return "", ()
+    return f"AND type = 'track' AND scored = 1 AND name IN ({marks(len(names))})", sorted(names)
+
+
+def select_tallied(connection: Connection, after: int, upto: int, names: Collection[str] | None) -> Iterator[EventRow]:
+    """Events of these names that may be tallied, after a log position and up to another."""
+    where, wanted = tallied_where(names)
+    sql = f"SELECT {','.join(_EVENT_COLUMNS)} FROM events WHERE seq > ? AND seq <= ? {where} ORDER BY seq"
+    for row in connection.execute(sql, (after, upto, *wanted)):
+        yield read_event(row)
+
+
 def select_events(connection: Connection, where: str, parameters: Sequence[object]) -> list[EventRow]:
     """Events by a condition (SQL of ours, never input), by (at, event_id)."""
     sql = f"SELECT {','.join(_EVENT_COLUMNS)} FROM events WHERE {where} ORDER BY at, event_id"
@@ -255,21 +258,6 @@ def write_marks(connection: Connection, entries: Iterable[Mark]) -> None:
     tallies: dict[tuple[bytes, int, int, bytes], list[int]] = {}
     items: dict[tuple[bytes, int, int, bytes, bytes], list[int]] = {}
     for mark in entries:
-def tallied_where(names: Collection[str] | None) -> tuple[str, Sequence[str]]:
-    """The condition for events of these names that may be tallied, and its parameters; None: for all events."""
-    if names is None:
-        return "", ()
-    return f"AND type = 'track' AND scored = 1 AND name IN ({marks(len(names))})", sorted(names)
-
-
-def select_tallied(connection: Connection, after: int, upto: int, names: Collection[str] | None) -> Iterator[EventRow]:
-    """Events of these names that may be tallied, after a log position and up to another."""
-    where, wanted = tallied_where(names)
-    sql = f"SELECT {','.join(EVENT_COLUMNS)} FROM events WHERE seq > ? AND seq <= ? {where} ORDER BY seq"
-    for row in connection.execute(sql, (after, upto, *wanted)):
-        yield read_event(row)
-
-
         at = mark.at
         key = (mark.entity, mark.signal, at // HOUR, mark.leaf)
         tally = tallies.get(key)

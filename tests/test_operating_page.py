@@ -22,7 +22,7 @@ def table() -> str:
 
 
 def _row(setting: Setting) -> str:
-    default = "" if setting.default in (None, ()) else f"`{setting.show(setting.default)}`"
+    default = "" if setting.default in (None, (), frozenset()) else f"`{setting.show(setting.default)}`"
     return f"| `{setting.name}` | {setting.meaning} | {setting.unit} | {default} |\n"
 
 

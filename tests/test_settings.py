@@ -1,5 +1,6 @@
 """Settings: where a value comes from, and what is said when it cannot be."""
 
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,10 @@ VALUES = {
     "key_cache_seconds": ("0", 0.0),
     "ready_backlog_seconds_max": ("60", 60.0),
     "decide_interval_seconds": ("0.5", 0.5),
+    "personal_data": ("phone=drop, email=hash", (("email", "hash"), ("phone", "drop"))),
+    "personal_data_unread": ("keep", "keep"),
+    "internal_networks": ("192.0.2.0/24, 2001:db8::/32", tuple(map(ip_network, ("192.0.2.0/24", "2001:db8::/32")))),
+    "counted_traffic": ("bot", frozenset({"bot"})),
     "metrics_token": ("secret", "secret"),
     "identity_key": ("a secret of some length", "a secret of some length"),
 }
@@ -89,6 +94,10 @@ def test_every_setting_is_explained(setting):
         ("log_level", "loud", "it must be one of debug, info, warning, error"),
         ("public_url", "events.example.com", "it must be a URL such as https://events.example.com"),
         ("cors_origins", "*", "it must be a list of origins"),
+        ("personal_data", "email=burn", "what becomes of one is keep, hash or drop"),
+        ("personal_data", "mail=hash", "the classes are email, name, phone"),
+        ("internal_networks", "192.0.2.1/24", "it must be a list of networks such as 192.0.2.0/24"),
+        ("counted_traffic", "bots", "it must be a list of bot, internal"),
         (
             "identity_key",
             "short",
@@ -123,6 +132,16 @@ def test_a_misspelt_variable_is_noted():
     noted = resolved(environment={"ASSAY_DATABSE": "x", "ASSAY_WRITE_KEY": "y", "ASSAY_CONFIG": "z", "HOME": "/"})
 
     assert ("ASSAY_DATABSE is no setting; did you mean ASSAY_DATABASE?",) == noted.notes
+
+
+def test_personal_data_is_a_table_in_the_file():
+    """TOML writes it as one."""
+    file = {"personal_data": {"phone": "drop", "email": "hash"}, "internal_networks": ["192.0.2.0/24"]}
+
+    settings = resolved(file=file).settings
+
+    assert (("email", "hash"), ("phone", "drop")) == settings.personal_data
+    assert (ip_network("192.0.2.0/24"),) == settings.internal_networks
 
 
 def test_webhooks_come_from_the_file():

@@ -9,12 +9,15 @@ they are handed in as mappings.
 import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from assay.contract.errors import AssayError
+from assay.contract.personal import PII_CLASSES
 
+Network = IPv4Network | IPv6Network
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 DEFAULT = "default"
@@ -120,7 +123,40 @@ def _read_origins(value: Any) -> frozenset[str]:
     return frozenset(_read_url(entry) for entry in entries)
 
 
+def _read_actions(value: Any) -> tuple[tuple[str, str], ...]:
+    entries = _pairs(value) if isinstance(value, str) else value.items()
+    actions = {str(kind).strip(): str(action).strip() for kind, action in entries}
+    if not actions.keys() <= set(PII_CLASSES) or not set(actions.values()) <= set(_ACTIONS):
+        raise ValueError
+    return tuple(sorted(actions.items()))
+
+
+def _pairs(text: str) -> Iterable[tuple[str, str]]:
+    for entry in text.split(","):
+        kind, sign, action = entry.partition("=")
+        if not sign:
+            raise ValueError
+        yield kind, action
+
+
+def _read_networks(value: Any) -> tuple[Network, ...]:
+    entries = value.split(",") if isinstance(value, str) else list(value)
+    return tuple(ip_network(entry.strip()) for entry in entries)
+
+
+def _choices(choices: tuple[str, ...]) -> Kind:
+    def read(value: Any) -> frozenset[str]:
+        entries = value.split(",") if isinstance(value, str) else list(value)
+        chosen = frozenset(entry.strip() for entry in entries)
+        if not chosen <= set(choices):
+            raise ValueError
+        return chosen
+
+    return Kind(f"a list of {', '.join(choices)} (in the environment: with commas)", read)
+
+
 _PASSPHRASE_LETTERS_MIN = 16
+_ACTIONS = ("keep", "hash", "drop")
 
 _TEXT = Kind("text", _read_text)
 _PASSPHRASE = Kind(
@@ -128,6 +164,13 @@ _PASSPHRASE = Kind(
 )
 _PATH = Kind("a path", _read_path)
 _URL = Kind("a URL such as https://events.example.com", _read_url)
+_ACTIONS_BY_CLASS = Kind(
+    f'a table such as {{email = "hash"}} (in the environment: email=hash,phone=drop); the classes are '
+    f"{', '.join(PII_CLASSES)}, and what becomes of one is keep, hash or drop",
+    _read_actions,
+)
+_NETWORKS = Kind("a list of networks such as 192.0.2.0/24 (in the environment: with commas)", _read_networks)
+_TRAFFIC = _choices(("bot", "internal"))
 _ORIGINS = Kind("a list of origins such as https://app.example.com (in the environment: with commas)", _read_origins)
 
 
@@ -185,8 +228,12 @@ class Setting:
             return "(not set)"
         if self.secret:
             return "(set)"
-        if self.kind is _ORIGINS:
+        if self.kind in (_ORIGINS, _TRAFFIC):
             return ", ".join(sorted(value))
+        if self.kind is _NETWORKS:
+            return ", ".join(map(str, value))
+        if self.kind is _ACTIONS_BY_CLASS:
+            return ", ".join(f"{name}={action}" for name, action in value)
         if self.kind is _WEBHOOKS:
             return ", ".join(webhook.name for webhook in value)
         return str(value)
@@ -242,6 +289,22 @@ class Settings:
     )
     decide_interval_seconds: float = _declare(
         _seconds(0.001, 60), 0.05, "The pause between two looks at who is due to be decided.", unit="s"
+    )
+    personal_data: tuple[tuple[str, str], ...] = _declare(
+        _ACTIONS_BY_CLASS,
+        (),
+        "What becomes of each class of personal data before anything is stored; classes not named are kept.",
+    )
+    personal_data_unread: Literal["drop", "keep"] = _declare(
+        _one_of(("drop", "keep")),
+        "drop",
+        "Where personal_data is set: what becomes of quarantined messages that the plan does not know.",
+    )
+    internal_networks: tuple[Network, ...] = _declare(
+        _NETWORKS, (), "Your own networks: events from there are marked as internal."
+    )
+    counted_traffic: frozenset[str] = _declare(
+        _TRAFFIC, frozenset(), "What is marked and counts all the same: bot, internal."
     )
     metrics_token: str | None = _declare(
         _TEXT, None, "The bearer token that /metrics asks for; without it, /metrics is open.", secret=True

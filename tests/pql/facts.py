@@ -9,6 +9,7 @@ from assay_collector.pql.decision import EntityFacts
 from assay_collector.pql.definition import Definition, Signal, Trait
 from assay_collector.pql.language import read_definitions
 from assay_collector.pql.steps import Steps
+from assay_collector.pql.sweeps import Occurrence
 from assay_collector.pql.tallies import Series, Span, hour_of
 
 # An hour's edge.
@@ -43,6 +44,10 @@ def facts_of(
         traits={_trait(name): Steps.of(None, changes) for name, changes in (traits or {}).items()},
         excluded_by=excluded_by,
         instants=lambda signal, hour: sorted((e[0], _item(e)) for e in told[signal] if hour_of(e[0]) == hour),
+        occurrences=lambda signal: [
+            Occurrence(entry[0], index.to_bytes(16, "big"), b"ada", _item(entry))
+            for index, entry in enumerate(told.get(signal, ()))
+        ],
     )
 
 

@@ -1,7 +1,6 @@
 """Evidence and missing steps: sound, and enough by themselves."""
 
 import json
-from collections import defaultdict
 from typing import Any
 
 import pytest
@@ -12,7 +11,9 @@ from assay.contract.times import DAY, HOUR, parse_instant
 from assay_collector.pql.comparators import parse_comparator
 from assay_collector.pql.decision import decide
 from assay_collector.pql.definition import Definition
-from assay_collector.pql.explain import evidence, in_words, missing, reasons
+from assay_collector.pql.explain import evidence, reasons
+from assay_collector.pql.lacking import missing
+from assay_collector.pql.words import in_words
 from pql.facts import START, Raw, definition, facts_of
 
 SIGNALS = {
@@ -76,16 +77,8 @@ def done(steps: list[dict[str, Any]], raw: Raw, traits: dict[str, Any], at: int)
     """What would be known had somebody taken these steps."""
     added = [(at, step["event"], f"new-{n}") for step in steps if "event" in step for n in range(step["events"])]
     assert all(at < parse_instant(step["before"]) for step in steps if "before" in step)
-    wanted: dict[str, list[str]] = defaultdict(list)
-    for step in steps:
-        if "trait" in step:
-            wanted[step["trait"]].append(step["must be"])
-    return [*raw, *added], {**traits, **{name: [(at, _passing(tests))] for name, tests in wanted.items()}}
-
-
-def _passing(tests: list[str]) -> Any:
-    read = [parse_comparator(test) for test in tests]
-    return next(value for value in (*ROLES, *NUMBERS) if all(test.holds(value) for test in read))
+    told = {step["trait"]: [(at, step["example"])] for step in steps if "trait" in step}
+    return [*raw, *added], {**traits, **told}
 
 
 def derived(tree: dict[str, Any]) -> bool | None:
@@ -186,20 +179,146 @@ def test_a_where_is_told_with_the_step():
     ]
 
 
-def test_unknown_traits_block_by_name():
-    """Also those that only `eligible` reads."""
-    asked = probe({"made": "at least 1", "user.role": "admin"}, "eligible: {user.seats: at least 5}")
+@pytest.mark.parametrize(
+    ("qualify", "traits", "expected"),
+    [
+        pytest.param({"user.role": "admin"}, {}, ["user.role", "user.seats"], id="also what only eligible reads"),
+        pytest.param({"user.role": "admin", "shared": "at least 1"}, {}, None, id="something else is missing"),
+        pytest.param({"any": [{"made": "at least 1"}, {"user.role": "admin"}]}, {}, ["user.seats"], id="done without"),
+        pytest.param({"user.role": "admin"}, {"user.seats": 1}, None, id="not where it is settled otherwise"),
+        pytest.param(
+            {"at_least": {"count": 2, "of": {"made": "at least 1", "shared": "at least 1", "user.role": "admin"}}},
+            {"user.seats": 5},
+            ["user.role"],
+            id="the one of three that can still decide",
+        ),
+        pytest.param({"not": {"user.role": "admin"}}, {"user.seats": 5}, ["user.role"], id="under a not"),
+        pytest.param({"user.role": "is known"}, {"user.seats": 5}, ["user.role"], id="asked for by name"),
+        pytest.param({"user.role": "is not known"}, {"user.seats": 1}, None, id="that it is unknown is known"),
+        pytest.param(
+            {"score": [{"when": {"made": "at least 1"}, "points": 5}, {"when": {"user.role": "admin"}, "points": 5}],
+             "enter": 10},
+            {"user.seats": 5},
+            ["user.role"],
+            id="the points that are lacking",
+        ),
+        pytest.param(
+            {"score": [{"when": {"shared": "at least 1"}, "points": 6}, {"when": {"user.role": "admin"}, "points": 5}],
+             "enter": 10},
+            {"user.seats": 5},
+            None,
+            id="points that would not be enough",
+        ),
+    ],
+)  # fmt: skip
+def test_only_what_could_decide_it_blocks(qualify: Any, traits: dict[str, Any], expected: list[str] | None):
+    """An unknown trait is named where knowing it could make the entity qualify, and nowhere else."""
+    asked = probe(qualify, "eligible: {user.seats: at least 5}")
+    known = {name: [(START, value)] for name, value in traits.items()}
 
-    assert ["user.role", "user.seats"] == missing(asked, facts_of(asked), NOW)["blockedOn"]
+    assert expected == missing(asked, facts_of(asked, [(START, "Made")], known), NOW).get("blockedOn")
+
+
+def test_a_variant_that_may_be_meant_blocks():
+    """Who is of an unknown role, and would qualify as a practitioner, is blocked on the role."""
+    asked = probe(
+        {"made": "at least 9"},
+        "variants: [{name: practitioner, when: {user.role: practitioner}, qualify: {made: at least 1}}]",
+    )
+
+    assert ["user.role"] == missing(asked, facts_of(asked, [(START, "Made")]), NOW)["blockedOn"]
 
 
 def test_nobody_excluded_is_offered_a_step():
     """The list is named instead."""
     asked = probe({"made": "at least 1"})
+    said = missing(asked, facts_of(asked, excluded_by="bots"), NOW)
 
-    assert {"reachable": False, "steps": [], "excludedBy": "bots"} == missing(
-        asked, facts_of(asked, excluded_by="bots"), NOW
-    )
+    assert (False, [], "bots") == (said["reachable"], said["steps"], said["excludedBy"])
+
+
+# --- what stands in the way -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("clauses", "raw", "expected"),
+    [
+        pytest.param("eligible: {user.seats: at least 5}", [(START, "Made")], ["eligible"], id="eligible"),
+        pytest.param("lifecycle: {hold: 10m}", [(NOW - HOUR // 12, "Made")], ["hold"], id="hold"),
+        pytest.param("lifecycle: {expire: 1h}", [(START, "Made")], ["once"], id="once"),
+        pytest.param(
+            "lifecycle: {expire: 1h, requalify: {after: 30 days}}", [(START, "Made")], ["cool-down"], id="cool-down"
+        ),
+        pytest.param(
+            "lifecycle: {expire: 1h, requalify: {after: 0 days, beyond: {made: 200%}}}",
+            [(START, "Made")],
+            ["beyond"],
+            id="beyond",
+        ),
+        pytest.param("", [], ["qualify"], id="the condition itself"),
+        pytest.param("", [(START, "Made")], None, id="nothing"),
+    ],
+)
+def test_what_stands_in_the_way_is_said(clauses: str, raw: Raw, expected: list[str] | None):
+    """The evidence says qualified only of who is, and otherwise what keeps them from it."""
+    asked = probe({"made": "at least 1"}, clauses)
+    shown = evidence(asked, facts_of(asked, raw), NOW)
+
+    assert expected == ([each["what"] for each in shown["inTheWay"]] if "inTheWay" in shown else None)
+    assert (expected is None) == (shown["qualified"] is True)
+
+
+def test_whoever_is_on_a_list_does_not_qualify():
+    """Whatever they did; the list is named."""
+    asked = probe({"made": "at least 1"})
+    shown = evidence(asked, facts_of(asked, [(START, "Made")], excluded_by="bots"), NOW)
+
+    assert (False, [{"what": "list", "name": "bots"}]) == (shown["qualified"], shown["inTheWay"])
+
+
+# --- how it ended -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("clauses", "raw", "step", "expected"),
+    [
+        pytest.param(
+            "lifecycle: {exit: {shared: at least 1}}", [(NOW, "Shared", "x")], "exited", {"clause": "exit"}, id="exit"
+        ),
+        pytest.param(
+            "lifecycle: {expire: 2 days}",
+            [(NOW, "Shared", "x")],
+            "expired",
+            {"clause": "expire", "after": "2 days", "began": "2026-03-02T09:00:00.000Z"},
+            id="expire",
+        ),
+        pytest.param(
+            "lifecycle: {convert: {event: Shared}}",
+            [(NOW, "Shared", "x")],
+            "converted",
+            {"clause": "convert", "event": "Shared", "at": "2026-03-05T09:00:00.000Z"},
+            id="convert",
+        ),
+    ],
+)
+def test_an_end_shows_what_ended_it(clauses: str, raw: Raw, step: str, expected: dict[str, Any]):
+    """The criterion, the time or the event; the episode is told with it, and the exit's own values."""
+    asked = probe({"made": "at least 1"}, clauses)
+    facts = facts_of(asked, [(START, "Made"), *raw])
+    (ended,) = [moment for moment in decide(asked, facts, NOW).moments if moment.step == step]
+    shown = evidence(asked, facts, ended.at, ended)
+
+    assert (False, expected, step) == (shown["qualified"], shown["endedBy"], shown["episode"]["how"])
+    if step == "exited":
+        assert ("shared", 1, True) == (shown["exit"]["name"], shown["exit"]["value"], shown["exit"]["holds"])
+
+
+def test_the_time_since_is_shown_exactly():
+    """To the microsecond, in the language's own units."""
+    asked = definition("signals: {quiet: {since: Made}}\nqualify: {quiet: more than 2 days}")
+    shown = evidence(asked, facts_of(asked, [(START, "Made")]), START + 3 * DAY + 2 * HOUR + 1)
+
+    assert "3 days 2h 0.000001s" == shown["qualify"]["value"]
 
 
 def test_reasons_are_the_criteria_that_hold():

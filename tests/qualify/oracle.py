@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from assay.contract.ids import event_id
-from assay.contract.times import MINUTE, parse_instant
-from assay_collector.pql.definition import Definition, Trait
+from assay.contract.times import DAY, MINUTE, parse_instant
+from assay_collector.pql.definition import ZONE, Definition, Trait
 from qualify.recount import Known, Recount
 
 Message = dict[str, Any]
@@ -195,6 +195,7 @@ class Oracle:
             trait=lambda trait, at: self._trait(who, trait, at),
             trait_of_member=self._trait,
             trait_instants=frozenset(h.at for h in self.all if h.body["type"] in ("identify", "group")),
+            zone=self._trait(who, ZONE, self.now + DAY),
         )
         return Recount(definition, known, self.now).episodes()
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from functools import cache, cached_property
 from typing import Any, Protocol
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 from assay.contract.times import DAY, HOUR
 from assay_collector.pql import definition as d
@@ -20,6 +20,7 @@ from assay_collector.pql import definition as d
 BEFORE_ALL_TIME = -(10**18)
 MILLIONTH = Decimal("0.000001")
 ENDS = ("converted", "exited", "expired")
+ZONES = available_timezones()
 
 
 class Happened(Protocol):
@@ -41,6 +42,7 @@ class Known:
     trait: Callable[[d.Trait, int], Any]  # at an instant
     trait_of_member: Callable[[Any, d.Trait, int], Any]
     trait_instants: frozenset[int] = frozenset()
+    zone: Any = None  # what was last said of the account's time zone
 
 
 class Recount:
@@ -52,6 +54,8 @@ class Recount:
             horizon: Nothing is asked beyond.
         """
         self.definition, self.known, self.horizon = definition, known, horizon
+        self.zone = known.zone if known.zone in ZONES else None
+        self.observed = min((e.at for e in known.events), default=None)
         self.truth = cache(self._truth)
         self.qualifies = cache(self._qualifies)
 
@@ -89,7 +93,7 @@ class Recount:
             case "count":
                 return len(seen)
             case "active_days":
-                return len({_day(e.at, use.zone) for e in seen})
+                return len({_day(e.at, self.zone or use.zone) for e in seen})
             case "distinct" if use.signal.of == "user_id":
                 return len({self.known.user(e) for e in seen} - {None})
             case "distinct":
@@ -148,11 +152,50 @@ class Recount:
             case d.Rolling(length=length, ago=ago):
                 return now - ago - length < event <= now - ago
             case d.CalendarDays(days=days, zone=zone, ago=ago):
+                zone = self.zone or zone
                 last = _day(now, zone) - timedelta(days=ago)
                 return last - timedelta(days=days) < _day(event, zone) <= last
             case d.CalendarMonth(zone=zone):
+                zone = self.zone or zone
                 return f"{_day(event, zone):%Y-%m}" == f"{_day(now, zone):%Y-%m}"
         raise AssertionError(window)
+
+    # --- what was not seen ---
+
+    def _test(self, criterion: d.Criterion, at: int, negated: bool) -> bool | None:
+        """A test; one that holds because something was not seen holds only if somebody was there to see it."""
+        subject, test = criterion.subject, criterion.test
+        value = self.value(subject, at)
+        if self.observed is None or self.observed > at or not test.operands:
+            seen_for: int | None = None
+        else:
+            seen_for = at - self.observed
+        if isinstance(subject, d.Use) and subject.signal.aggregate == "since":
+            if value is not None or seen_for is None:
+                return test.holds(value)
+            return _of_everything_from(test, seen_for)
+        truth = test.holds(value)
+        counts = isinstance(subject, d.Sequence) or (
+            isinstance(subject, d.Use) and subject.signal.aggregate in ("count", "distinct", "active_days")
+        )
+        if not counts or not test.operands or value is None or truth is negated or self._saw_all(subject.window, at):
+            return truth
+        return _of_everything_from(test, value)
+
+    def _saw_all(self, window: d.Window, at: int) -> bool:
+        """Whether everything in a window happened under our eyes."""
+        if isinstance(window, d.Moving) and (self.observed is None or at < self.observed):
+            return False
+        match window:
+            case d.Rolling(length=length, ago=ago):
+                begins = at - ago - length
+            case d.CalendarDays(days=days, zone=zone, ago=ago):
+                begins = _midnight(_day(at, self.zone or zone) - timedelta(days=ago + days - 1), self.zone or zone)
+            case d.CalendarMonth(zone=zone):
+                begins = _midnight(_day(at, self.zone or zone).replace(day=1), self.zone or zone)
+            case _:
+                return True
+        return (self.observed or 0) <= begins
 
     # --- the score ---
 
@@ -197,14 +240,14 @@ class Recount:
 
     # --- conditions ---
 
-    def _truth(self, condition: d.Condition, at: int) -> bool | None:
+    def _truth(self, condition: d.Condition, at: int, negated: bool = False) -> bool | None:
         match condition:
-            case d.Criterion(subject=subject, test=test):
-                return test.holds(self.value(subject, at))
+            case d.Criterion():
+                return self._test(condition, at, negated)
             case d.Score():
                 return self._entered[bisect_right(self.instants, at) - 1]
             case d.Not(of=inner):
-                value = self.truth(inner, at)
+                value = self.truth(inner, at, not negated)
                 return None if value is None else not value
             case d.All(of=parts):
                 need = len(parts)
@@ -213,7 +256,7 @@ class Recount:
             case d.AtLeast(of=parts):
                 # A share p of n holds iff satisfied >= p x n.
                 need = condition.count or next(k for k in range(100) if k >= (condition.share or 0) * len(parts))
-        values = [self.truth(part, at) for part in parts]
+        values = [self.truth(part, at, negated) for part in parts]
         if values.count(True) >= need:
             return True
         return None if values.count(True) + values.count(None) >= need else False
@@ -277,9 +320,9 @@ class Recount:
                     case d.Rolling(length=length, ago=ago):
                         yield from (event + ago, event + ago + length)
                     case d.CalendarDays(zone=zone, days=days, ago=ago):
-                        yield from _midnights(event, zone, range(days + ago + 1))
+                        yield from _midnights(event, self.zone or zone, range(days + ago + 1))
                     case d.CalendarMonth(zone=zone):
-                        yield from _midnights(event, zone, range(32))
+                        yield from _midnights(event, self.zone or zone, range(32))
 
     # --- episodes ---
 
@@ -399,6 +442,17 @@ def _local(at: int, zone: str) -> datetime:
 
 def _day(at: int, zone: str) -> Any:
     return _local(at, zone).date()
+
+
+def _midnight(day: Any, zone: str) -> int:
+    return int(datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(zone)).timestamp()) * 1_000_000
+
+
+def _of_everything_from(test: Any, least: int) -> bool | None:
+    """What a test says of every whole number from the least on, if it says one thing."""
+    numbers = [int(o) + more for o in test.operands if isinstance(o, Decimal | int) for more in (-1, 0, 1, 2)]
+    said = {test.holds(number) for number in [least, *numbers] if number >= least}
+    return said.pop() if len(said) == 1 else None
 
 
 @cache

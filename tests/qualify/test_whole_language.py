@@ -12,7 +12,7 @@ from assay.contract.times import format_instant, parse_instant
 from assay_collector.pql.decision import Judge, Moment, decide
 from assay_collector.pql.definition import Definition
 from assay_collector.pql.examples import facts_from
-from assay_collector.pql.explain import missing
+from assay_collector.pql.lacking import missing
 from assay_collector.pql.ledger import Transition, reconcile, standing
 from assay_collector.pql.lifecycle import ENDS
 from qualify.recount import Recount

@@ -166,6 +166,9 @@ AT_LEAST = (
     .map(lambda qualify: read("user", {"signals": SIGNALS, "qualify": qualify}))
 )
 
+# The furthest there are, two that change their clocks on other days, and two that are none.
+ZONES = ["Pacific/Kiritimati", "Etc/GMT+12", "America/New_York", "Asia/Kathmandu", "Mars/Olympus_Mons", 7]
+
 # --- histories --------------------------------------------------------------------------------------------------------
 
 _INSTANTS = st.builds(
@@ -189,6 +192,7 @@ _TRAITS = st.fixed_dictionaries(
             st.sampled_from(["trial", "paid"]).map(lambda plan: {"account.plan": plan, "user.plan": plan}),
             st.sampled_from([1, 4]).map(lambda seats: {"account.seats": seats, "user.seats": seats}),
             st.sampled_from(["admin", "member"]).map(lambda role: {"user.role": role}),
+            st.sampled_from(ZONES).map(lambda zone: {"account.timezone": zone}),
         ),
     }
 )
@@ -236,4 +240,5 @@ def known_of(entity: str, given: list[dict[str, Any]]) -> Known:
         trait=trait,
         trait_of_member=of_member,
         trait_instants=frozenset(since for since, _, _ in told),
+        zone=([t["account.timezone"] for _, _, t in told if "account.timezone" in t] or [None])[-1],
     )

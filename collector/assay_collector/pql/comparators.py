@@ -89,6 +89,17 @@ class Comparator:
         """
         return _turning_points(self)
 
+    @property
+    def asks_for_more(self) -> bool:
+        """Whether more can only help: a value that passes still passes when it grows."""
+        return self.operator in ("at least", "more than")
+
+    def holds_from(self, least: int) -> Truth:
+        """Whether the test holds of a whole number of which only the least that it can be is known."""
+        if any(number > least for number in self.turning_points()):
+            return None
+        return self.holds(least)
+
     def __str__(self) -> str:
         return self.text or self.operator
 

@@ -4,7 +4,7 @@ The verdict: a definition and facts to truth over time, and truth to episodes.
 Pure: the same facts give the same answer whatever the order in which they became known.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
@@ -12,7 +12,9 @@ from typing import Any, assert_never
 
 from assay_collector.pql import definition as d
 from assay_collector.pql.comparators import Comparator, Truth
-from assay_collector.pql.lifecycle import ENDS, Course, Moment, walk
+from assay_collector.pql.continuity import splice
+from assay_collector.pql.lifecycle import ENDS, Course, Moment, held, walk
+from assay_collector.pql.presence import FOREVER, seen_whole
 from assay_collector.pql.steps import Steps, combine
 from assay_collector.pql.tallies import Instants, Period, Series, count, distinct_arrivals, reached
 from assay_collector.pql.values import UNKNOWN, EntityFacts, period_of, score_values, since_truth, values
@@ -26,6 +28,7 @@ class Verdict:
 
     moments: tuple[Moment, ...]  # up to that moment
     next_at: int | None  # when time alone may change it
+    held: tuple[int, int] | None = None  # since when it has held, until when it must
 
     @property
     def is_qualified(self) -> bool:
@@ -34,13 +37,17 @@ class Verdict:
 
     @property
     def status(self) -> str:
-        """qualified, how the last episode ended, or not qualified."""
+        """qualified, held, how the last episode ended, or not qualified."""
+        if self.held is not None:
+            return "held"
         steps = [moment.step for moment in self.moments if moment.step == "qualified" or moment.step in ENDS]
         return steps[-1] if steps else "not qualified"
 
     @property
     def since(self) -> int | None:
         """Since when the status is what it is; None: it never was anything."""
+        if self.held is not None:
+            return self.held[0]
         found = [moment.at for moment in self.moments if moment.step == "qualified" or moment.step in ENDS]
         return found[-1] if found else None
 
@@ -54,37 +61,61 @@ def decide(definition: d.Definition, facts: EntityFacts, as_of: int) -> Verdict:
     """
     if facts.excluded_by is not None:
         return Verdict((), None)
-    moments = Judge(definition, facts).moments(as_of)
-    upcoming = [moment.at for moment in moments if moment.at > as_of]
-    return Verdict(tuple(moment for moment in moments if moment.at <= as_of), min(upcoming, default=None))
+    return Judge(definition, facts).verdict(as_of)
 
 
 class Judge:
     """One definition applied to one entity; what is computed once is kept."""
 
-    def __init__(self, definition: d.Definition, facts: EntityFacts) -> None:
-        self.definition = definition
+    def __init__(
+        self, definition: d.Definition, facts: EntityFacts, supposed: Mapping[d.Subject, Any] | None = None
+    ) -> None:
+        """
+        Args:
+            supposed: What subjects are taken to be worth throughout, whatever the facts say.
+        """
+        in_zone = facts.zone is not None and definition.reads_calendar
+        self.definition = definition.in_zone(str(facts.zone)) if in_zone else definition
         self.facts = facts
-        self._values: dict[d.Subject, Steps[Any]] = {}
+        self._supposed = supposed or {}
+        self._values: dict[d.Subject, Steps[Any]] = {subject: Steps(value) for subject, value in self._supposed.items()}
 
     # --- episodes ---
 
+    def verdict(self, as_of: int) -> Verdict:
+        """What the definition says as of a moment; whoever is on a list is not looked at."""
+        if self.facts.excluded_by is not None:
+            return Verdict((), None)
+        moments = self.moments(as_of)
+        upcoming = [moment.at for moment in moments if moment.at > as_of]
+        return Verdict(
+            moments=tuple(moment for moment in moments if moment.at <= as_of),
+            next_at=min(upcoming, default=None),
+            held=held(self.course, moments, as_of) if self.definition.lifecycle.hold else None,
+        )
+
     def moments(self, until: int) -> list[Moment]:
         """Every step of every episode, and every rung of the ladder reached within one; see `walk`."""
+        moments = walk(self.course, until)
+        own = sorted([*moments, *self._rungs(moments)], key=lambda moment: (moment.at, moment.episode))
+        elder = self.definition.elder
+        if elder is None:
+            return own
+        return splice(Judge(elder.definition, self.facts).moments(elder.until), own, elder.until)
+
+    @cached_property
+    def course(self) -> Course:
+        """What decides when episodes begin and end."""
         lifecycle = self.definition.lifecycle
-        moments = walk(
-            Course(
-                may_begin=self._gate,
-                must_end=self._must_end,
-                converted_at=self._conversions,
-                hold=lifecycle.hold,
-                expire=lifecycle.expire,
-                requalify_after=None if lifecycle.requalify is None else lifecycle.requalify.after,
-                beyond=self._beyond,
-            ),
-            until,
+        return Course(
+            may_begin=self.gate,
+            must_end=self._must_end,
+            converted_at=self._conversions,
+            hold=lifecycle.hold,
+            expire=lifecycle.expire,
+            requalify_after=None if lifecycle.requalify is None else lifecycle.requalify.after,
+            beyond=self._beyond,
         )
-        return sorted([*moments, *self._rungs(moments)], key=lambda moment: (moment.at, moment.episode))
 
     @cached_property
     def qualify(self) -> Steps[Truth]:
@@ -94,8 +125,9 @@ class Judge:
             return combine(lambda truths: at_least(1, truths), parts)
         return self._varied(self.truth(self.definition.qualify), stage=None)
 
-    @property
-    def _gate(self) -> Steps[Truth]:
+    @cached_property
+    def gate(self) -> Steps[Truth]:
+        """Whether an episode may begin, as far as the entity itself goes."""
         if self.definition.eligible is None:
             return self.qualify
         return combine(lambda truths: at_least(2, truths), [self.qualify, self.truth(self.definition.eligible)])
@@ -191,7 +223,7 @@ class Judge:
 
     def value_at(self, subject: d.Subject, instant: int) -> Any:
         """What a subject is worth at an instant; None: unknown."""
-        if isinstance(subject, d.Use):
+        if isinstance(subject, d.Use) and subject not in self._supposed:
             if _only_grows(subject):
                 return growing_value(subject, self.facts, instant)
             if subject.signal.aggregate == "since":
@@ -199,24 +231,29 @@ class Judge:
                 return None if last is None else instant - last
         return self.value(subject).at(instant)
 
-    def truth_at(self, condition: d.Condition, instant: int) -> Truth:
-        """Whether a condition holds at an instant."""
+    def truth_at(self, condition: d.Condition, instant: int, negated: bool = False) -> Truth:
+        """Whether a condition holds at an instant; see `truth`."""
         match condition:
-            case d.Criterion(subject=subject, test=test):
-                return test.holds(self.value_at(subject, instant))
+            case d.Criterion():
+                return self._criterion_at(condition, instant, negated)
             case d.Not(of=inner):
-                value = self.truth_at(inner, instant)
+                value = self.truth_at(inner, instant, not negated)
                 return None if value is None else not value
             case d.All(of=parts):
-                return at_least(len(parts), [self.truth_at(part, instant) for part in parts])
+                return at_least(len(parts), [self.truth_at(part, instant, negated) for part in parts])
             case d.AnyOf(of=parts):
-                return at_least(1, [self.truth_at(part, instant) for part in parts])
+                return at_least(1, [self.truth_at(part, instant, negated) for part in parts])
             case d.AtLeast(of=parts):
-                return at_least(condition.need, [self.truth_at(part, instant) for part in parts])
+                return at_least(condition.need, [self.truth_at(part, instant, negated) for part in parts])
             case d.Score():
                 return self.truth(condition).at(instant)
             case _:
                 assert_never(condition)
+
+    def _criterion_at(self, criterion: d.Criterion, instant: int, negated: bool) -> Truth:
+        if d.needs_watch(criterion, negated):
+            return self._criterion(criterion, negated).at(instant)
+        return criterion.test.holds(self.value_at(criterion.subject, instant))
 
     def qualify_at(self, instant: int) -> d.Condition:
         """The condition by which the entity would qualify at an instant: its own, or that of the variant it is."""
@@ -245,6 +282,8 @@ class Judge:
     @cached_property
     def score(self) -> Steps[Any]:
         """The score over time; unknown where the definition has none."""
+        if d.ScorePoints() in self._supposed:
+            return self._values[d.ScorePoints()]
         found = next((c for c in _parts(self.definition.qualify) if isinstance(c, d.Score)), None)
         return UNKNOWN if found is None else score_values(found, self.facts, self.truth)
 
@@ -252,32 +291,67 @@ class Judge:
         """The points that an item of the score gives over time."""
         return score_values(d.Score((item,), Decimal(0), Decimal(0)), self.facts, self.truth)
 
-    def truth(self, condition: d.Condition) -> Steps[Truth]:
-        """Whether a condition holds, over all of time."""
+    def truth(self, condition: d.Condition, negated: bool = False) -> Steps[Truth]:
+        """
+        Whether a condition holds, over all of time.
+
+        What holds because something was not seen holds only of who was observed for so long; until then it is unknown.
+
+        Args:
+            negated: It stands under an odd number of `not`, so that it is its absence that is asked for.
+        """
         match condition:
-            case d.Criterion(subject=subject, test=test):
-                return self._criterion(subject, test)
+            case d.Criterion():
+                return self._criterion(condition, negated)
             case d.Not(of=inner):
-                return self.truth(inner).map(lambda value: None if value is None else not value)
+                return self.truth(inner, not negated).map(lambda value: None if value is None else not value)
             case d.All(of=parts):
-                return combine(lambda truths: at_least(len(truths), truths), [self.truth(part) for part in parts])
+                need = len(parts)
             case d.AnyOf(of=parts):
-                return combine(lambda truths: at_least(1, truths), [self.truth(part) for part in parts])
+                need = 1
             case d.AtLeast(of=parts):
                 need = condition.need
-                return combine(lambda truths: at_least(need, truths), [self.truth(part) for part in parts])
             case d.Score(enter=enter, leave=leave):
                 return _hysteresis(self.score, enter, leave)
             case _:
                 assert_never(condition)
+        return combine(lambda truths: at_least(need, truths), [self.truth(part, negated) for part in parts])
 
-    def _criterion(self, subject: d.Subject, test: Comparator) -> Steps[Truth]:
+    def _criterion(self, criterion: d.Criterion, negated: bool) -> Steps[Truth]:
+        subject, test = criterion.subject, criterion.test
+        if subject in self._supposed:
+            return self.value(subject).map(test.holds)
         if isinstance(subject, d.Use):
             if subject.signal.aggregate == "since":
-                return since_truth(subject, test, self.facts)
+                return since_truth(subject, test, self.facts, self.observed)
             if _only_grows(subject):
                 return _growing_truth(subject, test, self.facts)
-        return self.value(subject).map(test.holds)
+        found = self.value(subject)
+        if not d.needs_watch(criterion, negated):
+            return found.map(test.holds)
+        return combine(_backed(test, negated), [found, self.seen_whole(subject)])
+
+    @cached_property
+    def observed(self) -> int | None:
+        """Since when the entity is observed: its first event; None: it is not."""
+        return self.facts.series_of(self.definition.observed).first_at
+
+    def seen_whole(self, subject: d.Subject) -> Steps[bool]:
+        """Whether a moving window lies in the time in which the entity was observed."""
+        window = getattr(subject, "window", None)
+        since = None if window is None or self.observed is None else seen_whole(window, self.observed)
+        return Steps(False) if since is None or since >= FOREVER else Steps(False, ((since, True),))
+
+
+def _backed(test: Comparator, negated: bool) -> Callable[[Sequence[Any]], Truth]:
+    """The truth about a count; where less was seen than there may have been, only what more would not undo."""
+
+    def holds(found: Sequence[Any]) -> Truth:
+        value, whole = found
+        truth = test.holds(value)
+        return truth if whole or truth is negated or value is None else test.holds_from(value)
+
+    return holds
 
 
 def _only_grows(use: d.Use) -> bool:

@@ -1,7 +1,7 @@
 """What a definition file says, as frozen values. Durations are microseconds."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from decimal import Decimal
 from functools import cached_property
 from hashlib import blake2b
@@ -98,6 +98,8 @@ class CalendarMonth:
 
 
 Window = Ever | Anchored | Rolling | CalendarDays | CalendarMonth
+# Those that move along with time.
+Moving = Rolling | CalendarDays | CalendarMonth
 
 
 # --- subjects: what a criterion is about ---
@@ -171,6 +173,9 @@ class ScorePoints:
 
 
 Subject = Use | Trait | NamedTrait | Ratio | Members | Sequence | ScorePoints
+
+# Whose days and months count, where it is known: the account's; else the project's.
+ZONE = Trait("account", "timezone")
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +260,43 @@ def criteria(condition: Condition) -> Iterator[Criterion]:
             for item in items:
                 if item.when is not None:
                     yield from criteria(item.when)
+
+
+def signed_criteria(condition: Condition, negated: bool = False) -> Iterator[tuple[Criterion, bool]]:
+    """Every criterion, and whether it is its absence that is asked for: it stands under an odd number of `not`."""
+    match condition:
+        case Criterion():
+            yield condition, negated
+        case Not(of=inner):
+            yield from signed_criteria(inner, not negated)
+        case All(of=parts) | AnyOf(of=parts) | AtLeast(of=parts):
+            for part in parts:
+                yield from signed_criteria(part, negated)
+        case Score(items=items):
+            for item in items:
+                if item.when is not None:
+                    yield from signed_criteria(item.when)
+
+
+def needs_watch(criterion: Criterion, negated: bool) -> bool:
+    """Whether it can hold because something was not seen: it does only of who was observed for as long."""
+    subject, test = criterion.subject, criterion.test
+    if not test.operands:
+        return False
+    if isinstance(subject, Use) and subject.signal.aggregate == "since":
+        return True
+    return is_watched(subject) and (test.asks_for_more is negated or test.operator not in _ONE_SIDED)
+
+
+def is_watched(subject: Subject) -> bool:
+    """Whether a subject is counted in a window that moves along with time."""
+    counts = isinstance(subject, Sequence) or (
+        isinstance(subject, Use) and subject.signal.aggregate in ("count", "distinct", "active_days")
+    )
+    return counts and isinstance(getattr(subject, "window", None), Moving)
+
+
+_ONE_SIDED = ("at least", "more than", "at most", "less than")
 
 
 def subjects(condition: Condition) -> Iterator[Subject]:
@@ -367,6 +409,7 @@ class Definition:
     document: Mapping[str, Any] = field(default_factory=dict)  # the whole file, for what this version carries along
     hash: str = ""  # of the normal form
     file: str = ""
+    elder: "Elder | None" = None  # the version that speaks for the time before this one
 
     @cached_property
     def conditions(self) -> tuple[Condition, ...]:
@@ -393,12 +436,107 @@ class Definition:
         found = {signal.id: signal for subject in self.subjects for signal in signals_of(subject)}
         if self.lifecycle.convert is not None:
             found[self.lifecycle.convert.id] = self.lifecycle.convert
+        if any(needs_watch(c, negated) for condition in self.conditions for c, negated in signed_criteria(condition)):
+            found[self.observed.id] = self.observed
         return tuple(found.values())
+
+    @cached_property
+    def observed(self) -> Signal:
+        """Any event of the entity: since the first, it is observed."""
+        return Signal(self.entity, "count", Matcher(()))
 
     @cached_property
     def traits(self) -> frozenset[Trait]:
         """The traits that the definition reads."""
-        return frozenset(trait for subject in self.subjects for trait in traits_of(subject))
+        found = frozenset(trait for subject in self.subjects for trait in traits_of(subject))
+        found |= self.elder.definition.traits if self.elder is not None else frozenset()
+        return found | {ZONE} if self.reads_calendar else found
+
+    def in_force(self, instant: int) -> "Definition":
+        """The version that speaks for an instant: this one, or an elder."""
+        if self.elder is None or instant >= self.elder.until:
+            return self
+        return self.elder.definition.in_force(instant)
+
+    # --- time zones ---
+
+    @cached_property
+    def reads_calendar(self) -> bool:
+        """Whether it depends on where days or months begin."""
+        return any(map(_reads_calendar, self.subjects))
+
+    def in_zone(self, zone: str) -> "Definition":
+        """The same with the days and months of another time zone."""
+        known = self._in_zones.get(zone)
+        if known is None:
+            found: Definition = _in_zone(self, zone)
+            known = self._in_zones[zone] = found
+        return known
+
+    @cached_property
+    def _in_zones(self) -> dict[str, "Definition"]:
+        return {}
+
+    # --- what it comes to ---
+
+    @cached_property
+    def is_monotone(self) -> bool:
+        """
+        Whether more events can only ever help: `at least` over all time and anchored windows, and nothing that ends it.
+
+        Such a definition has no timers, and no new event makes anybody leave it.
+        """
+        lifecycle = self.lifecycle
+        wanted = [self.qualify, *(rung.qualify for rung in self.stages)]
+        return (
+            not self.variants
+            and (lifecycle.hold, lifecycle.exit, lifecycle.expire) == (0, None, None)
+            and all(_only_grows(condition) for condition in wanted)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Elder:
+    """A version that goes on speaking for the time before another took over."""
+
+    definition: Definition
+    until: int  # exclusive
+
+
+def _reads_calendar(subject: Subject) -> bool:
+    match subject:
+        case Use(signal=signal, window=window):
+            return signal.aggregate == "active_days" or isinstance(window, CalendarDays | CalendarMonth)
+        case Sequence(window=window):
+            return isinstance(window, CalendarDays | CalendarMonth)
+        case Members(inner=inner):
+            return _reads_calendar(inner)
+        case Ratio(above=above, below=below):
+            return _reads_calendar(above) or _reads_calendar(below)
+    return False
+
+
+def _in_zone(value: Any, zone: str) -> Any:
+    """A value of this module, with every calendar in it moved to a time zone."""
+    if isinstance(value, tuple):
+        return tuple(_in_zone(part, zone) for part in value)
+    if not is_dataclass(value) or isinstance(value, type | Comparator | Signal | Exclusion):
+        return value
+    found: dict[str, Any] = {each.name: getattr(value, each.name) for each in fields(value)}
+    changed = {name: _in_zone(part, zone) for name, part in found.items() if name != "zone"}
+    return replace(value, **changed, **({"zone": zone} if "zone" in found else {}))
+
+
+def _only_grows(condition: Condition) -> bool:
+    match condition:
+        case Criterion(subject=subject, test=test):
+            counts = isinstance(subject, Sequence) or (
+                isinstance(subject, Use) and subject.signal.aggregate in ("count", "distinct", "active_days")
+            )
+            return counts and test.asks_for_more and isinstance(getattr(subject, "window", None), Ever | Anchored)
+        case All(of=parts) | AnyOf(of=parts) | AtLeast(of=parts):
+            return all(map(_only_grows, parts))
+    return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,39 +1,151 @@
 """
-Why: each criterion with its value and verdict, and the cheapest step that is still missing.
+Why: each criterion with its value and verdict, how an episode ended, and what stands in the way of one.
 
 The result is plain JSON. It is written into the ledger as evidence and served by the API and the command line alike.
+What is still missing, and what would do, is in ``lacking``.
 """
 
-import math
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any, assert_never
 
-from assay.contract.times import DAY, HOUR, MINUTE, SECOND, format_instant
+from assay.contract.times import format_instant
 from assay_collector.pql import definition as d
-from assay_collector.pql.comparators import Comparator, Truth
+from assay_collector.pql.comparators import Truth
 from assay_collector.pql.decision import EntityFacts, Judge
+from assay_collector.pql.lifecycle import ENDS, Moment, Obstacle, obstacles
 from assay_collector.pql.values import period_of
+from assay_collector.pql.words import as_json, duration_in_words, percent, plain
 
 Json = dict[str, Any]
 
+# Of several steps at one instant the later in an episode is the later.
+_RANKS = {"qualified": 0, **dict.fromkeys(ENDS, 2)}
 
-def evidence(definition: d.Definition, facts: EntityFacts, instant: int) -> Json:
+
+def evidence(definition: d.Definition, facts: EntityFacts, instant: int, moment: Moment | None = None) -> Json:
     """
     Each criterion's value, threshold and verdict at an instant, and what follows from them.
 
-    The criteria and the definition alone give the verdict again.
+    The evidence alone gives the verdict again.
+
+    Args:
+        moment: The step that it is for, of those at that instant; None: the last.
     """
-    judge = Judge(definition, facts)
-    qualify = judge.qualify_at(instant)
-    shown: Json = {"qualify": _tree(judge, qualify, instant), "qualified": judge.truth_at(qualify, instant)}
+    judge = Judge(definition.in_force(instant), facts)
+    definition = judge.definition
+    told = _told_by(judge, instant, moment)
+    shown: Json = {"asOf": format_instant(instant), "version": definition.version}
+    episode = _episode(told)
+    is_open = bool(episode) and "ended" not in episode
+    in_the_way = [] if is_open else what_stands_in_the_way(judge, instant, told)
+    shown["qualified"] = True if is_open else _truth_of_the_rest(judge, instant, in_the_way)
+    shown["qualify"] = _tree(judge, judge.qualify_at(instant), instant)
     if definition.eligible is not None:
         shown["eligible"] = _tree(judge, definition.eligible, instant)
-    if definition.fit is not None:
-        fit = judge.truth_at(definition.fit, instant)
-        shown["fit"] = {True: "match", False: "no match", None: "unknown"}[fit]
-    return {"asOf": format_instant(instant), "version": definition.version, **shown, **_standing(judge, instant)}
+    if episode:
+        shown["episode"] = episode
+    ended = told[-1] if told and told[-1].step in ENDS and told[-1].at == instant else None
+    if definition.lifecycle.exit is not None and (is_open or ended):
+        shown["exit"] = _tree(judge, definition.lifecycle.exit, instant)
+    if ended is not None:
+        shown["endedBy"] = _ended_by(definition, ended)
+    if in_the_way:
+        shown["inTheWay"] = in_the_way
+    return shown | _fit(judge, instant) | _standing(judge, instant) | _zone(judge)
+
+
+def _told_by(judge: Judge, instant: int, moment: Moment | None) -> list[Moment]:
+    """What had happened by an instant, up to a step of it."""
+    if judge.facts.excluded_by is not None:
+        return []
+    found = [each for each in judge.moments(instant) if each.at <= instant and each.step in _RANKS]
+    found.sort(key=lambda each: (each.episode, _RANKS[each.step]))
+    if moment is None:
+        return found
+    rank = (moment.episode, _RANKS.get(moment.step, 1))
+    return [each for each in found if (each.episode, _RANKS[each.step]) <= rank]
+
+
+def _episode(told: list[Moment]) -> Json:
+    if not told:
+        return {}
+    number = told[-1].episode
+    steps = {each.step: each.at for each in told if each.episode == number}
+    shown = {"number": number, "began": format_instant(steps["qualified"])}
+    for step in ENDS:
+        if step in steps:
+            shown |= {"ended": format_instant(steps[step]), "how": step}
+    return shown
+
+
+def _ended_by(definition: d.Definition, ended: Moment) -> Json:
+    """What ended an episode: its condition, its time, or its event."""
+    lifecycle = definition.lifecycle
+    match ended.step:
+        case "converted":
+            assert lifecycle.convert is not None
+            matcher = lifecycle.convert.matcher
+            where = {"where": {path: str(test) for path, test in matcher.where}} if matcher.where else {}
+            return {"clause": "convert", "event": named(matcher), **where, "at": format_instant(ended.at)}
+        case "expired":
+            assert lifecycle.expire is not None
+            began = format_instant(ended.at - lifecycle.expire)
+            return {"clause": "expire", "after": duration_in_words(lifecycle.expire), "began": began}
+    return {"clause": "qualify" if lifecycle.exit is None else "exit"}
+
+
+def what_stands_in_the_way(judge: Judge, instant: int, told: list[Moment] | None = None) -> list[Json]:
+    """
+    What keeps an entity from qualifying: lists, conditions, and the course of things.
+
+    Args:
+        told: What had happened by then; None: it is worked out.
+    """
+    told = _told_by(judge, instant, None) if told is None else told
+    found: list[Json] = []
+    if judge.facts.excluded_by is not None:
+        found.append({"what": "list", "name": judge.facts.excluded_by})
+    if judge.qualify.at(instant) is not True:
+        found.append({"what": "qualify"})
+    eligible = judge.definition.eligible
+    if eligible is not None and judge.truth_at(eligible, instant) is not True:
+        found.append({"what": "eligible"})
+    if judge.facts.excluded_by is None:
+        found += [_obstacle(judge, each) for each in obstacles(judge.course, told, instant)]
+    return found
+
+
+def _obstacle(judge: Judge, obstacle: Obstacle) -> Json:
+    shown: Json = {"what": obstacle.what}
+    if obstacle.since is not None:
+        shown["since"] = format_instant(obstacle.since)
+    if obstacle.until is not None:
+        shown["until"] = format_instant(obstacle.until)
+    requalify = judge.definition.lifecycle.requalify
+    if obstacle.mark is not None and obstacle.least is not None and requalify is not None:
+        shown |= {"signal": requalify.beyond[obstacle.mark][0].name, "must be": f"at least {plain(obstacle.least)}"}
+    return shown
+
+
+def _truth_of_the_rest(judge: Judge, instant: int, in_the_way: list[Json]) -> Truth:
+    """Unknown where only what is not known stands in the way."""
+    if any(each["what"] not in ("qualify", "eligible") for each in in_the_way):
+        return False
+    return judge.gate.at(instant)
+
+
+def _fit(judge: Judge, instant: int) -> Json:
+    fit = judge.definition.fit
+    if fit is None:
+        return {}
+    return {"fit": {True: "match", False: "no match", None: "unknown"}[judge.truth_at(fit, instant)]}
+
+
+def _zone(judge: Judge) -> Json:
+    """Whose days count, where the account has a time zone of its own; and what was said that is none."""
+    said = judge.facts.said_zone
+    if said is None or not judge.definition.reads_calendar:
+        return {}
+    return {"timezone": said} if judge.facts.zone is not None else {"timezoneIgnored": said}
 
 
 def _standing(judge: Judge, instant: int) -> Json:
@@ -42,12 +154,12 @@ def _standing(judge: Judge, instant: int) -> Json:
     shown: Json = {}
     score = judge.score.at(instant)
     if score is not None:
-        shown["score"] = _json(score)
+        shown["score"] = as_json(score)
     if definition.tiers:
         shown["tier"] = judge.tier.at(instant)
     if definition.levels:
         level = judge.level.at(instant)
-        shown["level"] = None if level is None else _percent(level)
+        shown["level"] = None if level is None else percent(level)
     if definition.stages:
         shown["stage"] = judge.stage.at(instant)
     for variant in definition.variants:
@@ -57,273 +169,74 @@ def _standing(judge: Judge, instant: int) -> Json:
     return shown
 
 
-def missing(definition: d.Definition, facts: EntityFacts, instant: int) -> Json:
-    """
-    What still keeps an entity from qualifying.
-
-    Returns:
-        ``steps``: the cheapest set of steps that would do (empty when nothing is missing, or nothing can do it);
-        ``reachable``: whether steps can still do it; ``blockedOn``: unknown traits that stand in the way.
-    """
-    judge = Judge(definition, facts)
-    conditions = [judge.qualify_at(instant), *([] if definition.eligible is None else [definition.eligible])]
-    path = _together(_cheapest(judge, condition, instant, True) for condition in conditions)
-    unknown = {
-        trait.name
-        for condition in conditions
-        for criterion in d.criteria(condition)
-        for trait in d.traits_of(criterion.subject)
-        if trait.of == definition.entity and judge.value_at(trait, instant) is None
-    }
-    reachable = path.possible and facts.excluded_by is None
-    shown: Json = {"reachable": reachable, "steps": list(path.steps.values()) if reachable else []}
-    if unknown:
-        shown["blockedOn"] = sorted(unknown)
-    if facts.excluded_by is not None:
-        shown["excludedBy"] = facts.excluded_by
-    return shown
-
-
 # --- what holds ----------------------------------------------------------------------------------------------------
 
 
-def _tree(judge: Judge, condition: d.Condition, instant: int) -> Json:
-    holds = judge.truth_at(condition, instant)
+def _tree(judge: Judge, condition: d.Condition, instant: int, negated: bool = False) -> Json:
+    holds = judge.truth_at(condition, instant, negated)
     match condition:
         case d.Criterion():
-            return _criterion(judge, condition, instant, holds)
+            return _criterion(judge, condition, instant, holds, negated)
         case d.Not(of=inner):
-            return {"not": _tree(judge, inner, instant), "holds": holds}
+            return {"not": _tree(judge, inner, instant, not negated), "holds": holds}
         case d.All(of=parts):
-            return {"all": [_tree(judge, part, instant) for part in parts], "holds": holds}
+            return {"all": [_tree(judge, part, instant, negated) for part in parts], "holds": holds}
         case d.AnyOf(of=parts):
-            return {"any": [_tree(judge, part, instant) for part in parts], "holds": holds}
+            return {"any": [_tree(judge, part, instant, negated) for part in parts], "holds": holds}
         case d.AtLeast(of=parts):
-            trees = [_tree(judge, part, instant) for part in parts]
+            trees = [_tree(judge, part, instant, negated) for part in parts]
             satisfied = sum(tree["holds"] is True for tree in trees)
             return {"atLeast": condition.need, "satisfied": satisfied, "of": trees, "holds": holds}
         case d.Score(enter=enter, leave=leave):
-            test = f"at least {_plain(enter)}" + ("" if enter == leave else f", until below {_plain(leave)}")
+            test = f"at least {plain(enter)}" + ("" if enter == leave else f", until below {plain(leave)}")
             score = judge.score.at(instant)
             items = [_item(judge, item, instant) for item in condition.items]
-            return {"name": "score", "value": _json(score), "test": test, "holds": holds, "items": items}
+            return {"name": "score", "value": as_json(score), "test": test, "holds": holds, "items": items}
         case _:
             assert_never(condition)
 
 
-def _criterion(judge: Judge, criterion: d.Criterion, instant: int, holds: Truth) -> Json:
+def _criterion(judge: Judge, criterion: d.Criterion, instant: int, holds: Truth, negated: bool) -> Json:
     subject = criterion.subject
     value = judge.value_at(subject, instant)
-    if isinstance(subject, d.Use) and subject.signal.aggregate == "since" and value is not None:
+    is_since = isinstance(subject, d.Use) and subject.signal.aggregate == "since"
+    if is_since and value is not None:
         value = duration_in_words(value)
-    shown: Json = {"name": criterion.name, "value": _json(value), "test": str(criterion.test), "holds": holds}
+    shown: Json = {"name": criterion.name, "value": as_json(value), "test": str(criterion.test), "holds": holds}
     window = getattr(subject, "window", None)
     if window is not None and not isinstance(window, d.Ever):
         shown["window"] = window.text
         period = period_of(window, judge.facts)
         if period is not None:
             shown["from"], shown["until"] = format_instant(period.start), format_instant(period.end)
+    if d.needs_watch(criterion, negated):
+        unseen = value is None if is_since else not judge.seen_whole(subject).at(instant)
+        watched = judge.observed is not None and judge.observed <= instant
+        if unseen:
+            shown["observedSince"] = format_instant(judge.observed) if watched and judge.observed is not None else None
     return shown
 
 
 def _item(judge: Judge, item: d.Points, instant: int) -> Json:
     if item.when is not None:
-        return {"points": _json(item.points), "when": _tree(judge, item.when, instant)}
+        return {"points": as_json(item.points), "when": _tree(judge, item.when, instant)}
     assert item.each is not None
     return {
-        "points": _json(item.points),
+        "points": as_json(item.points),
         "each": item.each.name,
-        "value": _json(judge.value_at(item.each, instant)),
-        "given": _json(judge.points(item).at(instant)),
+        "value": as_json(judge.value_at(item.each, instant)),
+        "given": as_json(judge.points(item).at(instant)),
     }
 
 
-# --- what is missing --------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Path:
-    """
-    Steps to make a condition hold, by what they add to, and whether they can do it at all.
-
-    One event serves every criterion on the same signal, and an anchor counts in the window it opens: so of two steps
-    that add to the same the larger does for both.
-    """
-
-    steps: Mapping[Hashable, Json] = field(default_factory=dict)
-    possible: bool = True
-
-    @property
-    def cost(self) -> float:
-        """How many events and traits it takes; infinite: it cannot be done."""
-        return sum(step.get("events", 1) for step in self.steps.values()) if self.possible else math.inf
-
-
-_DONE = _Path()
-_NEVER = _Path(possible=False)
-
-
-def _cheapest(judge: Judge, condition: d.Condition, instant: int, wanted: bool) -> _Path:
-    """The fewest steps after which the condition is true, or false, as wanted."""
-    if judge.truth_at(condition, instant) is wanted:
-        return _DONE
-    match condition:
-        case d.Criterion(subject=subject, test=test):
-            return _one(judge, subject, test, instant, wanted)
-        case d.Not(of=inner):
-            return _cheapest(judge, inner, instant, not wanted)
-        case d.All(of=parts):
-            return _cheapest_of(judge, parts, len(parts) if wanted else 1, instant, wanted)
-        case d.AnyOf(of=parts):
-            return _cheapest_of(judge, parts, 1 if wanted else len(parts), instant, wanted)
-        case d.AtLeast(of=parts):
-            need = condition.need if wanted else len(parts) - condition.need + 1
-            return _cheapest_of(judge, parts, need, instant, wanted)
-        case d.Score(enter=enter, leave=leave):
-            mark = f"at least {_plain(enter)}" if wanted else f"below {_plain(leave)}"
-            return _must_be("score", judge.score.at(instant), mark)
-        case _:
-            assert_never(condition)
-
-
-def _one(judge: Judge, subject: d.Subject, test: Comparator, instant: int, wanted: bool) -> _Path:
-    must_be = str(test) if wanted else f"not ({test})"
-    match subject:
-        case d.Trait() | d.NamedTrait(trait=d.Trait()):
-            trait = subject if isinstance(subject, d.Trait) else subject.trait
-            return _Path({(trait, must_be): {"trait": trait.name, "must be": must_be}})
-        case d.Use(signal=signal, window=window) if signal.aggregate in ("count", "distinct") and not _is_past(window):
-            return _more_events(judge, subject, test, instant, wanted)
-    return _must_be(subject.name, judge.value_at(subject, instant), must_be)
-
-
-def _is_past(window: d.Window) -> bool:
-    """What happens now does not count in a window that was shifted back."""
-    return isinstance(window, d.Rolling | d.CalendarDays) and window.ago > 0
-
-
-def _must_be(name: str, value: object, must_be: str) -> _Path:
-    """A step that cannot be told in events: the value that is needed."""
-    return _Path({(name, must_be): {"value of": name, "is": _json(value), "must be": must_be}})
-
-
-def _cheapest_of(judge: Judge, parts: Sequence[d.Condition], need: int, instant: int, wanted: bool) -> _Path:
-    """As many of the parts as are needed, the cheapest first, in the order of the file."""
-    paths = [_cheapest(judge, part, instant, wanted) for part in parts]
-    if need > len(paths):
-        return _NEVER
-    chosen = sorted(range(len(paths)), key=lambda index: paths[index].cost)[:need]
-    return _together([paths[index] for index in sorted(chosen)])
-
-
-def _together(paths: Iterable[_Path]) -> _Path:
-    steps: dict[Hashable, Json] = {}
-    possible = True
-    for path in paths:
-        possible = possible and path.possible
-        for key, step in path.steps.items():
-            known = steps.get(key)
-            if known is None or known.get("events", 1) < step.get("events", 1):
-                steps[key] = step
-    return _Path(steps, possible)
-
-
-def _more_events(judge: Judge, use: d.Use, test: Comparator, instant: int, wanted: bool) -> _Path:
-    steps: dict[Hashable, Json] = {}
-    until, value = None, judge.value_at(use, instant) or 0
-    if isinstance(use.window, d.Anchored):
-        anchor, period = use.window.anchor, period_of(use.window, judge.facts)
-        if period is None:
-            steps[anchor.id] = {"events": 1, "event": _named(anchor.matcher)}
-            value = int(use.signal.id == anchor.id)
-        elif instant >= period.end:
-            return _NEVER
-        else:
-            until = period.end
-    needed = _needed(test, value, wanted)
-    if needed is None:
-        return _NEVER
-    if needed:
-        # What an anchor of its own signal counted already is asked for with the rest.
-        total = needed + (value if use.signal.id in steps else 0)
-        steps[use.signal.id] = _events(use, total, until)
-    return _Path(steps)
-
-
-def _needed(test: Comparator, value: int, wanted: bool) -> int | None:
-    """How many more make the test true, or false, as wanted; None: no number does."""
-    if test.holds(value) is wanted:
-        return 0
-    points = (number for number in test.turning_points() if number > value)
-    return next((number - value for number in points if test.holds(number) is wanted), None)
-
-
-def _events(use: d.Use, needed: int, until: int | None) -> Json:
-    step: Json = {"signal": use.name, "events": needed, "event": _named(use.signal.matcher)}
-    if use.signal.of is not None:
-        step["distinct"] = use.signal.of
-    if use.signal.matcher.where:
-        step["where"] = {path: str(test) for path, test in use.signal.matcher.where}
-    if until is not None:
-        step["before"] = format_instant(until)
-    return step
-
-
-def _named(matcher: d.Matcher) -> str:
+def named(matcher: d.Matcher) -> str:
+    """The events that a matcher looks at, as people say it."""
     return " or ".join(matcher.events) or "any event"
-
-
-# --- words ------------------------------------------------------------------------------------------------------------
-
-
-def in_words(step: Json) -> str:
-    """A missing step as people say it: "1 more Invite Accepted (another invitee_id) before ..."."""
-    if "trait" in step:
-        return f"{step['trait']} must be {step['must be']}"
-    if "value of" in step:
-        return f"{step['value of']} must be {step['must be']}; it is {_plain(step['is'])}"
-    text = f"{step['events']} more {step['event']}"
-    if "distinct" in step:
-        text += f" (another {step['distinct']})"
-    if "where" in step:
-        text += " where " + ", ".join(f"{path} is {test}" for path, test in step["where"].items())
-    if "before" in step:
-        text += f" before {step['before']}"
-    return text
 
 
 def reasons(tree: Json) -> list[str]:
     """The criteria that hold, as people say them: "tasks = 4 (at least 3)"."""
     if "name" in tree:
-        return [f"{tree['name']} = {_plain(tree['value'])} ({tree['test']})"] if tree["holds"] else []
+        return [f"{tree['name']} = {plain(tree['value'])} ({tree['test']})"] if tree["holds"] else []
     parts = tree.get("all") or tree.get("any") or tree.get("of") or []
     return [reason for part in parts for reason in reasons(part)]
-
-
-def duration_in_words(length: int) -> str:
-    """A duration as people say it, rounded down: "12 days", "5 h", "90 s"."""
-    for unit, name in ((DAY, "days"), (HOUR, "h"), (MINUTE, "min")):
-        if length >= 2 * unit:
-            return f"{length // unit} {name}"
-    return f"{length // SECOND} s"
-
-
-def _json(value: object) -> Any:
-    """A value as plain JSON: decimals as numbers where a double says the same, else as text."""
-    if not isinstance(value, Decimal):
-        return value
-    if value == value.to_integral_value():
-        return int(value)
-    return float(value) if Decimal(repr(float(value))) == value else format(value, "f")
-
-
-def _percent(share: Decimal) -> str:
-    return f"{_plain((share * 100).normalize())}%"
-
-
-def _plain(value: object) -> str:
-    if value is None:
-        return "unknown"
-    if isinstance(value, Decimal):
-        return format(value, "f")
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -4,7 +4,7 @@ Episodes: when a qualification begins, how it ends, and when it may begin again.
 A walk along truths over time. Nothing here knows what the truths are about.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -69,6 +69,87 @@ def walk(course: Course, until: int) -> list[Moment]:
         gate = _again(course, begin, *end)
 
 
+def held(course: Course, moments: Sequence[Moment], at: int) -> tuple[int, int] | None:
+    """
+    Since when it has held without a break, and until when it must go on to, for the next episode to begin.
+
+    Args:
+        moments: What `walk` found, up to this instant and beyond.
+
+    Returns:
+        None: nothing is being waited for, or for the cool-down only.
+    """
+    coming = next((moment for moment in moments if moment.step == "qualified" and moment.at > at), None)
+    if coming is None:
+        return None
+    gate = gate_of(course, moments, coming.episode)
+    return next(
+        (
+            (start, coming.at)
+            for start, end in spells_of(gate)
+            if start <= at < end and coming.at == start + course.hold
+        ),
+        None,
+    )
+
+
+def gate_of(course: Course, moments: Sequence[Moment], episode: int) -> Steps[Truth]:
+    """Whether an episode may begin, given how the one before it went."""
+    before = {moment.step: moment.at for moment in moments if moment.episode == episode - 1}
+    ended = next(((before[step], step) for step in ENDS if step in before), None)
+    return course.may_begin if ended is None else _again(course, before["qualified"], *ended)
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """What keeps an episode from beginning, although its conditions hold."""
+
+    # once: it ended, and may not begin again; cool-down; beyond: a mark is not passed; exit: what ended it still holds;
+    # always: it has held from the beginning, so it begins when it becomes true anew; hold
+    what: str
+    since: int | None = None
+    until: int | None = None
+    mark: int | None = None  # the place in `Course.beyond`
+    least: Decimal | None = None  # what must be reached
+
+
+def obstacles(course: Course, moments: Sequence[Moment], at: int) -> list[Obstacle]:
+    """
+    What keeps the next episode from beginning at an instant, besides `may_begin` itself.
+
+    Args:
+        moments: What had happened by then.
+    """
+    episode = max((moment.episode for moment in moments), default=0)
+    ends = [moment for moment in moments if moment.episode == episode and moment.step in ENDS]
+    found = list(_between_episodes(course, moments, ends[-1], at)) if ends else []
+    if any(each.what == "once" for each in found) or (moments and not ends):
+        return found
+    gate = gate_of(course, moments, episode + 1)
+    since = next((start for start, end in spells_of(gate) if start <= at < end), None)
+    if since is None and gate.at(at) is True:
+        found.append(Obstacle("always"))
+    elif since is not None and since + course.hold > at:
+        found.append(Obstacle("hold", since=since, until=since + course.hold))
+    return found
+
+
+def _between_episodes(course: Course, moments: Sequence[Moment], end: Moment, at: int) -> Iterator[Obstacle]:
+    if course.requalify_after is None:
+        yield Obstacle("once", since=end.at)
+        return
+    earliest = end.at + max(course.requalify_after, 1)
+    if at < earliest:
+        yield Obstacle("cool-down", since=end.at, until=earliest)
+    begin = next(moment.at for moment in moments if moment.episode == end.episode and moment.step == "qualified")
+    for index, (values, factor) in enumerate(course.beyond):
+        highest = peak(values, begin, end.at)
+        if highest is not None and not _at_least(factor * highest)(values.at(at)):
+            yield Obstacle("beyond", mark=index, least=factor * highest)
+    if end.step == "exited" and _not_bound(course, end.at).at(at) is not True:
+        yield Obstacle("exit")
+
+
 def spells_of(truth: Steps[Truth]) -> list[tuple[int, int]]:
     """When a truth holds: from, inclusive, until, exclusive. What has always held is left out until it breaks."""
     spells: list[tuple[int, int]] = []
@@ -111,9 +192,9 @@ def _again(course: Course, begin: int, end: int, step: str) -> Steps[Truth]:
     holds from before, begins again only once `must_end` no longer holds: an exit is not undone by what it ended.
     """
     tests = [
-        values.map(_at_least(factor * peak))
+        values.map(_at_least(factor * highest))
         for values, factor in course.beyond
-        if (peak := _peak(values, begin, end)) is not None
+        if (highest := peak(values, begin, end)) is not None
     ]
     free = _not_bound(course, end) if step == "exited" else Steps(True)
     return combine(lambda truths: all(truth is True for truth in truths), [course.may_begin, free, *tests])
@@ -146,7 +227,8 @@ def _at_least(mark: Decimal) -> Callable[[object], bool]:
     return surpasses
 
 
-def _peak(values: Steps[Any], begin: int, end: int) -> Decimal | None:
+def peak(values: Steps[Any], begin: int, end: int) -> Decimal | None:
+    """The high-water mark of an episode; None: its value was never known."""
     met = [values.at(begin), *(value for at, value in values.changes if begin < at < end)]
     numbers = [number for value in met if (number := as_number(value)) is not None]
     return max(numbers, default=None)

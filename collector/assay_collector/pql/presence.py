@@ -5,10 +5,11 @@ An event at `at` counts `ever` from `at` on, within `48h` from `at` until 48 hou
 after the sixth day following. Counting within any window is then the same sweep over beginnings and ends.
 """
 
+import re
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import assert_never
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from assay.contract.times import INSTANT_MAX, MICROSECOND
 from assay_collector.pql.definition import Anchored, CalendarDays, CalendarMonth, Ever, Rolling, Window
@@ -18,6 +19,8 @@ Presence = tuple[int, int]  # from, inclusive, until, exclusive
 FOREVER = INSTANT_MAX + 1
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# An area and a place, or UTC: what names a place on earth, and not a file of this machine.
+_ZONE_NAME = re.compile(r"UTC|[A-Z][A-Za-z_]+(/[A-Za-z0-9_+-]+){1,2}")
 
 
 def presence(window: Window, at: int, anchored: Period | None) -> Presence | None:
@@ -41,6 +44,44 @@ def presence(window: Window, at: int, anchored: Period | None) -> Presence | Non
             return at, start_of_next_month(at, zone)
         case _:
             assert_never(window)
+
+
+def seen_whole(window: Window, observed: int) -> int | None:
+    """
+    From when on a window lies wholly in the time in which somebody was observed.
+
+    Args:
+        observed: Since when that is.
+
+    Returns:
+        None: the window does not move along; what happened before anybody looked is not asked for.
+    """
+    match window:
+        case Ever() | Anchored():
+            return None
+        case Rolling(length=length, ago=ago):
+            return min(observed + ago + length, FOREVER)
+        case CalendarDays(days=days, zone=zone, ago=ago):
+            begun = start_of_day(observed, zone, 0) < observed  # that day is over before it can be a whole one
+            return start_of_day(observed, zone, ago + days - 1 + begun)
+        case CalendarMonth(zone=zone):
+            month = local_day(observed, zone).replace(day=1)
+            return observed if _start(month.toordinal(), zone) == observed else start_of_next_month(observed, zone)
+        case _:
+            assert_never(window)
+
+
+def is_zone(name: object) -> bool:
+    """Whether this is the IANA name of a time zone."""
+    return isinstance(name, str) and len(name) < 64 and _is_zone(name)
+
+
+@lru_cache(maxsize=1_000)
+def _is_zone(name: str) -> bool:
+    try:
+        return _ZONE_NAME.fullmatch(name) is not None and ZoneInfo(name) is not None
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
 
 
 def local_day(at: int, zone: str) -> date:

@@ -10,14 +10,14 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, localcontext
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Any, assert_never
 
 from assay.contract.times import DAY, HOUR
 from assay_collector.pql import definition as d
 from assay_collector.pql.comparators import Comparator, Truth, as_number
-from assay_collector.pql.presence import FOREVER, Presence, local_day, presence
+from assay_collector.pql.presence import FOREVER, Presence, is_zone, local_day, presence
 from assay_collector.pql.steps import Steps, combine
 from assay_collector.pql.sweeps import (
     MILLIONTH,
@@ -54,6 +54,17 @@ class EntityFacts:
         """The folded tallies of a signal."""
         return self.series.get(signal.id) or Series(signal.id)
 
+    @cached_property
+    def said_zone(self) -> Any:
+        """The latest word on the account's time zone, whatever it is; None: there is none."""
+        said = self.traits.get(d.ZONE, UNKNOWN)
+        return said.changes[-1][1] if said.changes else said.initial
+
+    @property
+    def zone(self) -> str | None:
+        """The account's time zone; None: nobody said, or what was said is none."""
+        return self.said_zone if is_zone(self.said_zone) else None
+
 
 def period_of(window: d.Window, facts: EntityFacts) -> Period | None:
     """The period of an anchored window; None: it has not begun, or the window is of another kind."""
@@ -89,10 +100,22 @@ def values(subject: d.Subject, facts: EntityFacts, score: Steps[Any] = UNKNOWN) 
             assert_never(subject)
 
 
-def since_truth(use: d.Use, test: Comparator, facts: EntityFacts) -> Steps[Truth]:
-    """Whether a test holds of the time since the last event. Before the first there is nothing to measure from."""
+def since_truth(use: d.Use, test: Comparator, facts: EntityFacts, observed: int | None) -> Steps[Truth]:
+    """
+    Whether a test holds of the time since the last event.
+
+    Before the first it is unknown, and at least as long as the entity was observed without one.
+
+    Args:
+        observed: Since when it was; None: never.
+    """
     instants = sorted(found.at for found in facts.occurrences(use.signal.id))
     changes: list[tuple[int, Truth]] = []
+    if observed is not None and test.operands:
+        settled = max(test.turning_points(), default=0)
+        # If an event comes first, the changes from there on take over.
+        if not instants or observed + settled < instants[0]:
+            changes.append((observed + settled, test.holds(settled)))
     for at, following in pairwise([*instants, FOREVER]):
         changes.append((at, test.holds(0)))
         changes += [

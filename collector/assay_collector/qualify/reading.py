@@ -9,8 +9,10 @@ from assay.contract.times import format_instant
 from assay_collector.identity.identifiers import Identify
 from assay_collector.pql.decision import decide
 from assay_collector.pql.definition import Catalogue, Definition, EntityKind
-from assay_collector.pql.explain import evidence, in_words, missing, reasons
+from assay_collector.pql.explain import evidence, reasons
+from assay_collector.pql.lacking import missing
 from assay_collector.pql.ledger import standing
+from assay_collector.pql.words import in_words
 from assay_collector.qualify.gathering import Gathered, Gatherer
 from assay_collector.store import Facts, Identifier, Store, Transition
 
@@ -25,11 +27,14 @@ class Reader:
 
     def __init__(self, store: Store, catalogue: Catalogue, identify: Identify, clock: Callable[[], int]) -> None:
         self._store = store
-        self._catalogue = catalogue
-        self._gatherer = Gatherer(catalogue)
         self._identify = identify
         self._clock = clock
-        self._by_id = {definition.id: definition for definition in catalogue.definitions}
+        self.use(catalogue)
+
+    def use(self, catalogue: Catalogue) -> None:
+        """Explain by these definitions from now on."""
+        # In one step, so that nobody who is asking meanwhile sees half of it.
+        self._explained = catalogue, Gatherer(catalogue)
 
     def leads(self, definition: str | None, limit: int, offset: int) -> list[Json]:
         """Open episodes, the latest first: who is qualified under which definition, since when, and the reasons."""
@@ -79,7 +84,9 @@ class Reader:
     # --- showing ---
 
     def _entity(self, facts: Facts, kind: EntityKind, entity: bytes) -> Json:
-        gathered = self._gather(facts, kind, entity)
+        catalogue, gatherer = self._explained
+        gather = gatherer.person if kind == "user" else gatherer.account
+        gathered = gather(facts, entity, self._clock())
         ledger = facts.ledger(kind, [entity])
         known = facts.identifiers([entity, *gathered.ids])
         name = known.get(entity)
@@ -93,13 +100,10 @@ class Reader:
             ],
             "definitions": [
                 self._verdict(definition, gathered, [row for row in ledger if row.definition == definition.id])
-                for definition in self._catalogue.definitions
+                for definition in catalogue.definitions
                 if definition.entity == kind
             ],
         }
-
-    def _gather(self, facts: Facts, kind: EntityKind, entity: bytes) -> Gathered:
-        return self._gatherer.person(facts, entity) if kind == "user" else self._gatherer.account(facts, entity)
 
     def _verdict(self, definition: Definition, gathered: Gathered, ledger: Sequence[Transition]) -> Json:
         now = self._clock()

@@ -53,7 +53,7 @@ class DoorRules:
         What may be kept of a message that is no event, or not one of the plan's.
 
         Args:
-            type: As far as it is known.
+            type: As far as it is known; None: nothing could be read.
         """
         item = load_or_none(raw) if type is not None else None
         if not isinstance(item, dict) or type is None or not self._is_planned(type, name):
@@ -61,10 +61,6 @@ class DoorRules:
         body, context = item.get("traits" if type in _TRAITS_TYPES else "properties"), item.get("context")
         self._clean(type, name, body, context if isinstance(context, dict) else {}, in_doubt=True)
         return bytes(_encode(item))
-
-    def clean_body(self, raw: bytes) -> bytes:
-        """What may be kept of a body that could not be read at all."""
-        return raw if self._unread == "keep" else b""
 
     def _clean(self, type: str, name: str | None, body: Any, context: Json, *, in_doubt: bool) -> None:
         for path, rule in self._of(type, name):

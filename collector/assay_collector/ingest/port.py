@@ -17,6 +17,8 @@ class RequestSignals:
     # The sender's address. Ingest uses it only for a direct browser call, or when the message's context.direct is true.
     ip: str | None
     browser: bool = False  # it came straight from a browser: a browser key, or an Origin header
+    # The User-Agent header where an Origin header says that a page sent it; "" when there is none. None: no page did.
+    user_agent: str | None = None
     # Whose write key an item names. None: nobody's. Raises StoreUnavailable.
     sources: Callable[[str], Source | None]
 

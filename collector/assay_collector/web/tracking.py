@@ -118,6 +118,7 @@ class TrackingApi:
                 dnt=environ.get("HTTP_DNT") == "1",
                 ip=client_ip(environ, self._settings.proxy_hops),
                 browser=from_browser or grant.key.kind == "browser",
+                user_agent=environ.get("HTTP_USER_AGENT", "") if from_browser else None,
                 # A single message's key is the request's, over which the Authorization header has won already.
                 sources=self._keys.source_of if is_batch else lambda _: source,
             ),

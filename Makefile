@@ -5,8 +5,11 @@ BIN    := $(VENV)/bin
 PYTHON ?= $(shell for python in python3.14 python3.13 python3.12 python3.11 python3 python; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 
+# How many times the usual examples a long run takes.
+TIMES  ?= 10
+
 .DEFAULT_GOAL := help
-.PHONY: help install check test test-node test-browser demo serve bench clean
+.PHONY: help install check test test-node test-browser soak demo serve bench clean
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -36,6 +39,10 @@ test-node: $(VENV)/installed ## the tests that send through Node clients; they n
 test-browser: $(VENV)/installed ## the tests that send through a browser; they need npm, and Chromium or Chrome
 	@cd tests/e2e/browser && npm install --silent --no-package-lock --no-audit --no-fund --ignore-scripts && node find.js
 	$(BIN)/python -m pytest -q -m browser tests/e2e
+
+soak: $(VENV)/installed ## every property with TIMES=10 times its usual examples; some twenty minutes on two cores
+	@echo "Each property with $(TIMES) times its usual examples, drawn anew; make soak TIMES=100 runs for hours"
+	ASSAY_SOAK=$(TIMES) $(BIN)/python -m pytest -q -n auto --dist loadgroup -m 'hypothesis or soak'
 
 demo: $(VENV)/installed ## a simulated product sends events through the SDK; who qualifies, and is it true?
 	@$(BIN)/python -m examples.planboard.demo

@@ -93,7 +93,7 @@ def inlined(schema: Any) -> Any:
     return {keyword: inlined(value) for keyword, value in schema.items()}
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=settings.default.max_examples * 2, deadline=None)
 @given(SCHEMAS.filter(lambda schema: isinstance(schema, dict)), OBJECTS)
 def test_the_verdict_is_that_of_jsonschema(schema: dict[str, Any], properties: dict[str, Any]):
     """Unmodified jsonschema is the oracle; there is an explanation exactly if the event is invalid."""
@@ -121,7 +121,7 @@ def marked(schema: Any) -> Any:
     return {**schema, "x-pii": "other"} if isinstance(schema, dict) else {"allOf": [schema], "x-pii": "other"}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=settings.default.max_examples * 3 // 2, deadline=None)
 @given(SCHEMAS, SECRET_INSTANCES, st.sampled_from(["beside", "ref", "branch", "not", "inside"]))
 def test_no_explanation_shows_a_marked_value(schema: Any, secret: Any, way: str):
     """Wherever the mark stands, neither the value nor a name inside of it is repeated."""

@@ -339,7 +339,7 @@ class World:
         self.ever_dead |= {letter.message.message_id for letter in self.outbox.dead(endpoint=None, limit=10_000)}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=settings.default.max_examples // 2, deadline=None)
 @given(st.lists(steps, max_size=14))
 def test_whatever_happens_each_message_arrives_or_is_dead_in_order_under_one_body(script: list[Any]) -> None:
     """Failures, crashes between sending and recording, and resends, in any order, break no promise."""

@@ -347,7 +347,7 @@ def test_addresses_are_not_written(door: Door):
     assert [b"{}"] == [event.context for _, event in door.store.events.scan()]
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=settings.default.max_examples // 2, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(messages | good_messages | st.binary(max_size=30).filter(is_whole), max_size=5), st.booleans())
 def test_whatever_is_sent_every_message_has_its_place(door: Door, sent, gpc):
     """Nothing is raised, and all that was sent is stored, repeated, in conflict or quarantined."""

@@ -36,6 +36,7 @@ def door() -> Iterator[House]:
         yield house
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(("seed", "order"), RUNS)
 def test_the_leads_are_the_planted_truth(door: House, seed: int, order: str):
     """Duplicates, lateness, disorder, wrong clocks, bots, refusals and bad events; decided now and then on the way."""

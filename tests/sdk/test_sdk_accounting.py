@@ -24,7 +24,7 @@ FAULTS = st.one_of(
     st.just(Reply(hold=threading.Event())),  # hangs for longer than the client waits
 )
 CALLS = st.sampled_from(["good", "good", "good", "nobody", "large", "blocked", "flush"])
-EVERY_FAULT = settings(max_examples=40, deadline=None)
+EVERY_FAULT = settings(max_examples=settings.default.max_examples // 5, deadline=None)
 
 
 @EVERY_FAULT

@@ -206,7 +206,7 @@ def test_an_import_of_the_sdk_imports_no_framework(framework):
 TEXT = st.text(max_size=60)
 
 
-@tuned(max_examples=300)
+@tuned(max_examples=tuned.default.max_examples * 3 // 2)
 @given(
     cookie=TEXT | st.builds(f"{NAME}={{}}".format, TEXT),
     referrer=TEXT | st.builds("http://[{}".format, TEXT),

@@ -215,7 +215,7 @@ async def request(client: assay.Client, n: int, steps: list[Any]) -> None:
             await step(client, n)
 
 
-@tuned(max_examples=40)
+@tuned(max_examples=tuned.default.max_examples // 5)
 @given(plans=st.lists(STEPS, min_size=2, max_size=6))
 def test_nothing_leaks_between_tasks(plans):
     """However requests interleave on one event loop, each event has the ids of its own request."""

@@ -11,7 +11,9 @@ from test_wire_cases import send_to
 from web_parts import ADMIN_TOKEN, SERVER_KEY, make_house
 
 HOUSE = make_house()
-fuzz = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+fuzz = settings(
+    max_examples=settings.default.max_examples * 3 // 10, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 
 TRACKING = [f"/v1/{name}" for name in ("identify", "t", "page", "s", "group", "a", "batch", "import", "m")]
 OTHERS = [

@@ -24,6 +24,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from assay.contract.errors import AssayError
+from assay_collector.identity.people import Claim, ClaimKey, Decision
 from assay_collector.pql.definition import EntityKind as EntityKind
 from assay_collector.pql.ledger import Transition as Transition
 from assay_collector.pql.matching import Mark as Mark
@@ -82,17 +83,34 @@ class Link(msgspec.Struct, frozen=True, gc=False):
     high: bytes
     kind: str  # observed | alias | admin | rename
     at: int
-    event_id: bytes
+    event_id: bytes  # the message that is the evidence; of an admin's word, the id of the act
+    authorised: bool = False  # an alias of a source that may merge users
+    former: bytes = b""  # of an alias or rename, the end that is the previous name
+    as_user: bytes | None = None  # of an alias, the previous name read as a user id
+
+    @property
+    def claim(self) -> Claim:
+        """What it says, for `identity.people`."""
+        return Claim(
+            self.low, self.high, self.at, self.kind, bool(self.authorised), former=self.former, as_user=self.as_user
+        )
 
 
 class Membership(msgspec.Struct, frozen=True, gc=False):
-    """A leaf belongs to an account from `at` on."""
+    """
+    What was said of a leaf and an account: that it belongs to it, or that it has left.
+
+    Of each leaf and account the first, the last and the last leaving are kept, so that order does not show.
+    """
 
     leaf: bytes
     account: bytes
-    at: int
-    event_id: bytes
+    at: int  # of what is stored: since when
+    event_id: bytes  # the first evidence
     role: str | None = None
+    left_at: int | None = (
+        None  # of a message: it says so; of what is stored: the end, exclusive; None: it still belongs
+    )
 
 
 class TraitChange(msgspec.Struct, frozen=True, gc=False):
@@ -138,6 +156,7 @@ class Admission(msgspec.Struct, frozen=True, gc=False):
     consents: tuple[ConsentEntry, ...] = ()
     marks: tuple[Mark, ...] = ()
     touches: tuple["Touch", ...] = ()
+    links_refused: tuple[str, ...] = ()  # why it makes no link of what it says; counted
 
 
 class Quarantined(msgspec.Struct, frozen=True, gc=False):
@@ -276,16 +295,25 @@ class TallyItem(msgspec.Struct, frozen=True, gc=False):
     last_at: int
 
 
-class LinkRow(msgspec.Struct, frozen=True, gc=False):
-    """A pair with its earliest observation."""
+class LinkRow(Link, frozen=True, gc=False):
+    """A line of the link ledger: its earliest observation, and what became of it."""
 
-    low: bytes
-    high: bytes
-    kind: str
-    at: int
-    event_id: bytes
     state: str = "active"  # active | blocked | undone
     reason: str | None = None
+    rule_version: int = 1  # by which edition of the rules that was decided
+    again: int = 0  # how often it was observed again since it was undone
+
+
+class IdentityAct(msgspec.Struct, frozen=True, gc=False):
+    """An admin's word on who is who: append-only. Of all words on a pair the last one counts."""
+
+    act_id: bytes
+    at: int
+    actor: str  # the admin token's id, or the user of the command line
+    action: Literal["link", "rename", "undo"]
+    pairs: tuple[tuple[bytes, bytes], ...]  # each with the smaller id first
+    note: str = ""
+    former: bytes = b""  # of a rename, the user id that is a name of the past
 
 
 class Facts(Protocol):
@@ -304,7 +332,24 @@ class Facts(Protocol):
         """The consent log of these subjects for these purposes."""
 
     def links_of(self, ids: Sequence[bytes]) -> Sequence[LinkRow]:
-        """Links with either end among these."""
+        """Links with either end among these, aliases also by their previous name read as a user id."""
+
+    def acts_of(self, ids: Sequence[bytes]) -> Sequence[IdentityAct]:
+        """What admins said of pairs with either end among these: every act, with those of its pairs alone."""
+
+    def shared_from(self, leaves: Sequence[bytes]) -> Mapping[bytes, int]:
+        """Of leaves that several users were seen with: from when on, inclusive, what they did is nobody's."""
+
+    def trait_history(self, entities: Sequence[bytes]) -> Sequence[TraitChange]:
+        """Every change of every trait."""
+
+    def events_by_id(self, ids: Sequence[bytes]) -> Sequence[EventRow]:
+        """The events with these ids."""
+
+    def events_count(
+        self, leaves: Sequence[bytes], start: int | None = None, end: int | None = None, *, unnamed: bool = False
+    ) -> int:
+        """How many events these leaves have, with start <= at < end; of those that name no account, if so asked."""
 
     def people(self, leaves: Sequence[bytes]) -> Mapping[bytes, bytes]:
         """Leaf -> person, for leaves that were ever linked; a leaf not in it is a person of its own."""
@@ -332,7 +377,21 @@ class Facts(Protocol):
 
 # adoption: an event without a named account; it counts for the account its person turns out to belong to.
 # account: a trait of the account, which those who belong to it may be judged by.
-Cause = Literal["event", "adoption", "identity", "trait", "consent", "definition", "timer", "erasure", "account"]
+# identity: links or memberships are to be looked at. merge, unmerge: looking found that identifiers came together, or
+# that they went apart.
+Cause = Literal[
+    "event",
+    "adoption",
+    "identity",
+    "trait",
+    "consent",
+    "definition",
+    "timer",
+    "erasure",
+    "account",
+    "merge",
+    "unmerge",
+]
 
 
 class Touch(msgspec.Struct, frozen=True, gc=False):
@@ -379,8 +438,9 @@ class Resolution(msgspec.Struct, frozen=True, gc=False):
     """What resolving a component of links found."""
 
     people: Mapping[bytes, bytes]  # leaf -> person, for every leaf of the component
-    links: Mapping[tuple[bytes, bytes], str | None]  # (low, high) -> why it is blocked, None: it is active
+    links: Mapping[ClaimKey, Decision]  # what became of each link
     touches: tuple[Touch, ...]
+    shared_from: Mapping[bytes, int] = msgspec.field(default_factory=dict)  # see Facts.shared_from
 
 
 class Agenda(Protocol):
@@ -403,6 +463,15 @@ class Agenda(Protocol):
     def resolve(self, resolutions: Sequence[Resolution], now: int) -> None:
         """Replace what is known of these components of people, and touch whoever is concerned; one transaction."""
 
+    def act(self, act: IdentityAct, now: int) -> None:
+        """Append an admin's word on links, and put both ends of each on the agenda; one transaction. Again: nothing."""
+
+    def adjust_identity(self, fingerprint: bytes, now: int) -> bool:
+        """Put everybody who is linked on the agenda, unless that was done under these rules. Returns whether it was."""
+
+    def link_counts(self) -> Mapping[str, int]:
+        """How many links do not stand, by reason; those refused at the door too."""
+
     def qualified(self, *, definition: str | None, limit: int, offset: int) -> Sequence[Transition]:
         """For every open episode, the transition that speaks; latest effective first."""
 
@@ -411,6 +480,14 @@ class Agenda(Protocol):
 
 
 # --- outbox ---
+
+
+class Filling(msgspec.Struct, frozen=True, gc=False):
+    """A signal whose tallies do not cover every stored event yet."""
+
+    signal: int
+    filled_to: int  # up to this log position, inclusive, events were read again
+    live_after: int  # events after this position brought their marks with them
 
 
 class Tallies(Protocol):
@@ -424,6 +501,9 @@ class Tallies(Protocol):
 
     def filled(self) -> Mapping[int, bytes]:
         """The filled signals and their documents (JSON)."""
+
+    def fillings(self) -> Sequence[Filling]:
+        """The signals that were begun and are not filled, the longest waiting first."""
 
     def clear(self, signals: Sequence[int]) -> None:
         """Remove the tallies of these signals, which are then not even begun."""
@@ -628,19 +708,13 @@ class Source:
     unplanned: PlanMode = "quarantine"  # for events the plan does not know
     consent: Mapping[str, str] | None = None  # purpose -> opt_in | opt_out | exempt; default opt_out
     categories: Mapping[str, Sequence[str]] | None = None  # the consent manager's category -> purposes
+    allow_user_merge: bool = False  # whether its aliases may join two users
+    identify_by: tuple[str, ...] = ()  # what else its messages identify by: device | email | external
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Key:
     """A write key or an admin token, of which only a hash is kept."""
-
-class Filling(msgspec.Struct, frozen=True, gc=False):
-    """A signal whose tallies do not cover every stored event yet."""
-
-    signal: int
-    filled_to: int  # up to this log position, inclusive, events were read again
-    live_after: int  # events after this position brought their marks with them
-
 
     id: str  # public, e.g. "key_3fk2"; names the key without giving it away
     kind: Literal["browser", "server", "admin"]
@@ -653,9 +727,6 @@ class Filling(msgspec.Struct, frozen=True, gc=False):
 
 class Keyring(Protocol):
     """Sources and keys. Secrets are never stored, only their digests."""
-    def fillings(self) -> Sequence[Filling]:
-        """The signals that were begun and are not filled, the longest waiting first."""
-
 
     def sources(self) -> Sequence[Source]:
         """All sources, by id."""
@@ -719,5 +790,6 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Finish what is under way and release everything. Calling it again does nothing."""
+
     @property
     def register(self) -> Register: ...

@@ -114,17 +114,19 @@ def _compare_people(store: Store, entities: list[bytes]) -> list[str]:
 
 def _compare_component(facts: Facts, resolution: Resolution) -> Iterator[str]:
     leaves = list(resolution.people)
-    stored = facts.people(leaves)
+    stored, shared = facts.people(leaves), facts.shared_from(leaves)
     for leaf, person in resolution.people.items():
         said = stored.get(leaf, leaf)
         if said != person:
             yield f"person of {leaf.hex()}: stored {said.hex()}, computed {person.hex()}"
-    for row in facts.links_of(leaves):
-        reason = resolution.links[row.low, row.high]
-        state = "active" if reason is None else "blocked"
-        if (row.state, row.reason) != (state, reason):
-            pair = f"{row.low.hex()} and {row.high.hex()}"
-            yield f"link of {pair}: stored {row.state} {row.reason or ''}, computed {state} {reason or ''}"
+        if shared.get(leaf) != resolution.shared_from.get(leaf):
+            yield (
+                f"{leaf.hex()} is shared: stored from {shared.get(leaf)} on, "
+                f"computed from {resolution.shared_from.get(leaf)} on"
+            )
+    for key, decision in resolution.links.items():
+        pair = f"{key.low.hex()} and {key.high.hex()}"
+        yield f"link of {pair} ({key.kind}): not stored as {decision.state} {decision.reason or ''}".rstrip()
 
 
 def _compare_ledger(store: Store, qualifier: Qualifier, entities: list[bytes], now: int) -> list[str]:

@@ -263,7 +263,7 @@ def test_a_merge_retires_the_anonymous_ids_lines(house: House):
     house.take_in(*times(3, "Task Assigned", START, anon="v1"))
     house.take_in(identify(START + DAY, "ada", anon="v1"))
 
-    assert {("v1", "new", "late"), ("v1", "retracted", "identity"), ("ada", "new", "identity")} == {
+    assert {("v1", "new", "late"), ("v1", "retracted", "merge"), ("ada", "new", "merge")} == {
         (house.name(row.entity), row.change, row.cause) for row in house.ledger()
     }
 

@@ -3,6 +3,8 @@
 import threading
 
 from assay.contract.times import HOUR
+from assay_collector.identity.people import ACTIVE, Decision
+from assay_collector.identity.rules import RULE_VERSION
 from assay_collector.store import Link, LinkRow, Membership, Resolution, Store, TraitChange
 from builders import (
     ACCOUNT,
@@ -70,7 +72,7 @@ def test_the_history_of_a_trait_is_kept(store: Store):
 def test_links_are_found_from_either_end(store: Store):
     """Each pair once, also when both ends are asked for."""
     store.events.commit([admission(links=(Link(LEAF, OTHER_LEAF, "observed", NOW, an_id(9)),))], [])
-    row = LinkRow(LEAF, OTHER_LEAF, "observed", NOW, an_id(9))
+    row = LinkRow(LEAF, OTHER_LEAF, "observed", NOW, an_id(9), rule_version=RULE_VERSION)
 
     with store.snapshot() as facts:
         assert [row] == list(facts.links_of([LEAF])) == list(facts.links_of([OTHER_LEAF]))
@@ -80,26 +82,31 @@ def test_links_are_found_from_either_end(store: Store):
 
 def test_people_are_known_by_their_leaves(store: Store):
     """As they were resolved last; whoever was never linked is in neither answer."""
-    links = {(LEAF, OTHER_LEAF): None, (LEAF, an_id(3)): "two_users"}
-    store.events.commit([admission(links=tuple(Link(*pair, "observed", NOW, an_id(9)) for pair in links))], [])
-    store.agenda.resolve([Resolution({LEAF: LEAF, OTHER_LEAF: LEAF, an_id(3): an_id(3)}, links, (touch(),))], NOW)
+    stands, refused = (Link(LEAF, other, "observed", NOW, an_id(9)) for other in (OTHER_LEAF, an_id(3)))
+    links = {stands.claim.key: ACTIVE, refused.claim.key: Decision("blocked", "two_users")}
+    store.events.commit([admission(links=(stands, refused))], [])
+    people = {LEAF: LEAF, OTHER_LEAF: LEAF, an_id(3): an_id(3)}
+    store.agenda.resolve([Resolution(people, links, (touch(),), {LEAF: NOW})], NOW)
 
     with store.snapshot() as facts:
         assert {LEAF: LEAF, OTHER_LEAF: LEAF} == facts.people([LEAF, OTHER_LEAF, an_id(4)])
         assert {LEAF: [LEAF, OTHER_LEAF]} == {p: sorted(found) for p, found in facts.leaves_of([LEAF]).items()}
+        assert {LEAF: NOW} == facts.shared_from([LEAF, OTHER_LEAF])
         assert {("active", None), ("blocked", "two_users")} == {(r.state, r.reason) for r in facts.links_of([LEAF])}
     assert [LEAF] == [entry.entity for entry in store.agenda.take(NOW, 9)]
 
 
 def test_resolving_again_replaces_what_was_known(store: Store):
     """A link that stands no longer in the way is active again, and a leaf may leave its person."""
-    store.events.commit([admission(links=(Link(LEAF, OTHER_LEAF, "observed", NOW, an_id(9)),))], [])
-    pair = (LEAF, OTHER_LEAF)
-    store.agenda.resolve([Resolution({LEAF: LEAF, OTHER_LEAF: LEAF}, {pair: None}, ())], NOW)
-    store.agenda.resolve([Resolution({LEAF: LEAF, OTHER_LEAF: OTHER_LEAF}, {pair: "two_users"}, ())], NOW)
+    link = Link(LEAF, OTHER_LEAF, "observed", NOW, an_id(9))
+    refused = {link.claim.key: Decision("blocked", "two_users")}
+    store.events.commit([admission(links=(link,))], [])
+    store.agenda.resolve([Resolution({LEAF: LEAF, OTHER_LEAF: LEAF}, {link.claim.key: ACTIVE}, (), {LEAF: NOW})], NOW)
+    store.agenda.resolve([Resolution({LEAF: LEAF, OTHER_LEAF: OTHER_LEAF}, refused, ())], NOW)
 
     with store.snapshot() as facts:
         assert {LEAF: LEAF, OTHER_LEAF: OTHER_LEAF} == facts.people([LEAF, OTHER_LEAF])
+        assert {} == facts.shared_from([LEAF])
         assert [("blocked", "two_users")] == [(row.state, row.reason) for row in facts.links_of([LEAF])]
 
 

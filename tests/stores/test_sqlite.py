@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from assay.contract.times import HOUR
+from assay_collector.identity.people import ACTIVE
 from assay_collector.store import (
     Counts,
+    IdentityAct,
     Link,
     Membership,
     Resolution,
@@ -222,7 +224,7 @@ def ask_everything(store: Store) -> None:
     """Every call that is made for each request or decision."""
     follows = {
         "marks": (mark(), mark(item=b"x" * 16)),
-        "links": (Link(LEAF, OTHER_LEAF, "observed", NOW, an_id(9)),),
+        "links": (link := Link(LEAF, OTHER_LEAF, "observed", NOW, an_id(9)),),
         "memberships": (Membership(LEAF, ACCOUNT, NOW, an_id(9)),),
         "traits": (TraitChange(LEAF, "plan", NOW, an_id(9), b"1"),),
         "identifiers": (user("anna"),),
@@ -230,8 +232,8 @@ def ask_everything(store: Store) -> None:
     }
     store.events.commit([admission("m1", account=ACCOUNT, **follows), admission("m1", digest=b"2")], [quarantined()])
     [entry] = store.agenda.take(NOW, 9)
-    links = {(LEAF, OTHER_LEAF): None}
-    store.agenda.resolve([Resolution({LEAF: LEAF, OTHER_LEAF: LEAF}, links, (touch(),))], NOW)
+    store.agenda.resolve([Resolution({LEAF: LEAF, OTHER_LEAF: LEAF}, {link.claim.key: ACTIVE}, (touch(),))], NOW)
+    store.agenda.act(IdentityAct(an_id(9), NOW, "somebody", "undo", ((LEAF, OTHER_LEAF),)), NOW)
     store.agenda.complete([decided(entry, transition(), outbox=(outbox_message(),), next_at=NOW)], NOW)
     store.agenda.complete([decided(entry)], NOW)
     store.events.identifier(LEAF)
@@ -248,6 +250,11 @@ def ask_everything(store: Store) -> None:
         facts.traits([LEAF, ACCOUNT], ["plan"])
         facts.consents([LEAF], ["analytics", "pql_scoring"])
         facts.links_of([LEAF])
+        facts.acts_of([LEAF])
+        facts.shared_from([LEAF])
+        facts.trait_history([LEAF])
+        facts.events_by_id([an_id(9)])
+        facts.events_count([LEAF], NOW, NOW + 1, unnamed=True)
         facts.people([LEAF])
         facts.leaves_of([LEAF])
         facts.memberships(leaves=[LEAF], accounts=[ACCOUNT])

@@ -1,8 +1,13 @@
-"""Identity ids: keyed hashes of raw identifiers, so that events and tallies never carry a name."""
+"""
+Identifiers: what types there are, and their keyed hashes, so that events and tallies never carry a name.
 
-from collections.abc import Callable
+An identifier is (namespace, type, canonical value). TYPES is the whole of what the types differ in.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 from typing import Literal
 
 IdentifierType = Literal["user", "anonymous", "device", "email_hash", "external", "account"]
@@ -11,6 +16,39 @@ IDENTITY_KEY_BYTES = 32
 CACHED_IDS = 65_536
 
 Identify = Callable[[str, IdentifierType, str], bytes]
+
+
+def _as_it_is(value: str) -> str:
+    return value
+
+
+def _lower(value: str) -> str:
+    return value.strip().lower()
+
+
+def hash_email(address: str) -> str:
+    """An email address as it is kept: never itself, and the same however it was written."""
+    return sha256(_lower(address).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class TypeRule:
+    """What holds for all identifiers of a type."""
+
+    canonical: Callable[[str], str]  # the value that is hashed and kept
+    strength: int  # of two links that cannot both stand, the one with the stronger weaker end stands
+    ceiling: int  # so many others may be seen with it within CEILING_WINDOW; with more it is no person's
+
+
+# A userId is kept as it is: whether "Ada" and "ada" are one is the product's to say. A device id is weaker than an
+# anonymous id, because it outlives a logout.
+TYPES: Mapping[IdentifierType, TypeRule] = {
+    "user": TypeRule(_as_it_is, 4, 1_000),
+    "email_hash": TypeRule(_as_it_is, 3, 100),
+    "external": TypeRule(_as_it_is, 3, 100),
+    "anonymous": TypeRule(_as_it_is, 2, 100),
+    "device": TypeRule(_lower, 1, 100),
+}
 
 
 def identifier_hasher(key: bytes) -> Identify:

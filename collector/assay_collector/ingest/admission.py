@@ -13,6 +13,8 @@ from assay.contract.consent import NOTHING_SAID, SCORING_PURPOSES, ConsentReadin
 from assay.contract.ids import event_id
 from assay.contract.messages import Event
 from assay_collector.identity.identifiers import Identify
+from assay_collector.identity.rules import DEFAULT_IDENTITY_RULES, IdentityRules
+from assay_collector.ingest.stitching import Stitcher
 from assay_collector.pql.matching import Mark, SignalIndex
 from assay_collector.store import (
     Admission,
@@ -20,9 +22,6 @@ from assay_collector.store import (
     ConsentEntry,
     ConsentSnapshot,
     EventRow,
-    Identifier,
-    Link,
-    Membership,
     Source,
     Touch,
     TraitChange,
@@ -44,8 +43,10 @@ class PlanFinding:
 class Admitter:
     """Turns events into admissions, under one identity key and one set of signals."""
 
-    def __init__(self, identify: Identify, signals: SignalIndex) -> None:
-        self._identify = identify
+    def __init__(
+        self, identify: Identify, signals: SignalIndex, identity: IdentityRules = DEFAULT_IDENTITY_RULES
+    ) -> None:
+        self._stitcher = Stitcher(identify, identity.placeholders)
         self._signals = signals
 
     def admit(
@@ -59,10 +60,8 @@ class Admitter:
             ip: Where it came from, to be kept with it, truncated.
         """
         own_id = event_id(source.id, event.message_id)
-        identifiers, user, anonymous = self._identifiers(event, source.namespace)
-        leaf = user or anonymous
-        assert leaf is not None
-        account = self._account(event, source.namespace, identifiers)
+        stitches = self._stitcher.read(event, source, own_id)
+        leaf, account = stitches.leaf, stitches.account
         consent = read_consent(event.context, gpc=gpc, rules=ConsentRules(categories=source.categories or {}))
         scored = _may_score(consent, source)
         properties, context = _encode(event.properties), _encode(without_address(event.context))
@@ -82,7 +81,7 @@ class Admitter:
             account=account,
             properties=properties,
             context=_located(event.context, ip, context),
-            digest=_digest(event, leaf, anonymous, properties, context),
+            digest=_digest(event, leaf, stitches.anonymous, properties, context),
             consent_id=None if snapshot is None else snapshot.consent_id,
             scored=scored,
             violations=finding.violations,
@@ -91,24 +90,19 @@ class Admitter:
         marks: tuple[Mark, ...] = ()
         if scored and event.type == "track" and event.name is not None:
             marks = self._signals.marks(event.name, event.properties, leaf, account, event.at)
-        links = _links(user, anonymous, event.at, own_id)
-        if event.previous_id is not None:
-            previous = identifiers[0].id
-            links += (Link(min(previous, leaf), max(previous, leaf), "alias", event.at, own_id),)
-        memberships = (Membership(leaf, account, event.at, own_id),) if event.type == "group" and account else ()
         traits = _traits(event, leaf, account, own_id)
         consents = _consents(consent, leaf, event, own_id)
         happened: tuple[tuple[bool, Cause], ...] = (
-            (bool(links or memberships), "identity"),
+            (bool(stitches.links or stitches.memberships), "identity"),
             (bool(traits), "trait"),
             (any(entry.purpose in SCORING_PURPOSES for entry in consents), "consent"),
         )
         changed = tuple(cause for is_so, cause in happened if is_so)
         return Admission(
             event=row,
-            identifiers=tuple(identifiers),
-            links=links,
-            memberships=memberships,
+            identifiers=stitches.identifiers,
+            links=stitches.links,
+            memberships=stitches.memberships,
             traits=traits,
             consent=snapshot,
             consents=consents,
@@ -116,29 +110,8 @@ class Admitter:
             touches=_touches(
                 marks, leaf, account, changed=changed, is_of_account=bool(traits) and event.type == "group"
             ),
+            links_refused=stitches.refused,
         )
-
-    def _identifiers(self, event: Event, namespace: str) -> tuple[list[Identifier], bytes | None, bytes | None]:
-        found: list[Identifier] = []
-        user = anonymous = None
-        if event.previous_id is not None:
-            # Kept for whoever resolves aliases; of what type it is, the past will tell.
-            previous = self._identify(namespace, "anonymous", event.previous_id)
-            found.append(Identifier(previous, namespace, "anonymous", event.previous_id))
-        if event.user_id is not None:
-            user = self._identify(namespace, "user", event.user_id)
-            found.append(Identifier(user, namespace, "user", event.user_id))
-        if event.anonymous_id is not None:
-            anonymous = self._identify(namespace, "anonymous", event.anonymous_id)
-            found.append(Identifier(anonymous, namespace, "anonymous", event.anonymous_id))
-        return found, user, anonymous
-
-    def _account(self, event: Event, namespace: str, identifiers: list[Identifier]) -> bytes | None:
-        if event.group_id is None:
-            return None
-        account = self._identify(namespace, "account", event.group_id)
-        identifiers.append(Identifier(account, namespace, "account", event.group_id))
-        return account
 
 
 def _may_score(consent: ConsentReading, source: Source) -> bool:
@@ -208,12 +181,6 @@ def _consents(consent: ConsentReading, leaf: bytes, event: Event, own_id: bytes)
         )
         for purpose, state in consent.states.items()
     )
-
-
-def _links(user: bytes | None, anonymous: bytes | None, at: int, own_id: bytes) -> tuple[Link, ...]:
-    if user is None or anonymous is None:
-        return ()
-    return (Link(min(user, anonymous), max(user, anonymous), "observed", at, own_id),)
 
 
 def _traits(event: Event, leaf: bytes, account: bytes | None, own_id: bytes) -> tuple[TraitChange, ...]:

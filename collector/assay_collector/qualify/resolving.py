@@ -1,33 +1,126 @@
-"""Who is who: from the links that are stored to the people they make."""
+"""Who is who: from the links that are stored, and the words of admins, to the people they make."""
 
-from assay_collector.identity.people import Pair
-from assay_collector.identity.people import resolve as resolve_people
-from assay_collector.store import Facts, Resolution, Touch
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
 
-# The kinds of links that make people. An alias is kept, and does not join anybody yet.
-RESOLVED_KINDS = ("observed",)
+from assay_collector.identity.identifiers import IdentifierType
+from assay_collector.identity.people import Pair, People, ends_of, pair_of, resolve
+from assay_collector.identity.rules import COMPONENT_MAX, RULE_VERSION
+from assay_collector.store import Cause, Facts, IdentityAct, LinkRow, Resolution, Touch
 
 
-def resolve_component(facts: Facts, leaf: bytes) -> Resolution | None:
-    """Who is who among everything that is linked, directly or not, to a leaf. None: it is linked to nothing."""
-    rows = {}
+@dataclass(frozen=True, slots=True)
+class Component:
+    """Everything that is linked to an identifier, directly or not, whatever became of the links."""
+
+    links: Sequence[LinkRow]
+    ids: frozenset[bytes]
+    types: Mapping[bytes, IdentifierType]
+    undone: frozenset[Pair]
+
+    def people(self, component_max: int) -> People:
+        """Who is who in it."""
+        return resolve((row.claim for row in self.links), self.types, undone=self.undone, component_max=component_max)
+
+    def ends(self, row: LinkRow) -> Pair:
+        """Which identifiers one of its links joins."""
+        return ends_of(row.claim, self.types)
+
+
+def read_component(facts: Facts, leaf: bytes, acts: Iterable[IdentityAct] = ()) -> Component:
+    """
+    The component of an identifier, through links of any state.
+
+    Args:
+        acts: Words of admins that are not stored (yet).
+    """
+    rows: dict[Any, LinkRow] = {}
     reached: set[bytes] = set()
     frontier = {leaf}
+    more = list(acts)
+    added = [row for act in more for row in links_of_act(act)]
     while frontier:
         reached |= frontier
-        found = [row for row in facts.links_of(sorted(frontier)) if row.kind in RESOLVED_KINDS]
-        rows.update({(row.low, row.high, row.kind): row for row in found})
-        frontier = {end for row in found for end in (row.low, row.high)} - reached
-    if not rows:
+        found = [*facts.links_of(sorted(frontier)), *(row for row in added if {row.low, row.high} & frontier)]
+        for row in found:
+            known = rows.get(row.claim.key)
+            rows[row.claim.key] = row if known is None or row.at < known.at else known
+        frontier = {end for row in found for end in (row.low, row.high, row.as_user) if end is not None} - reached
+    ids = sorted(reached)
+    known_types = {id: cast(IdentifierType, found.type) for id, found in facts.identifiers(ids).items()}
+    undone = _undone([*facts.acts_of(ids), *more]) if rows else frozenset()
+    return Component(list(rows.values()), frozenset(reached), known_types, undone)
+
+
+def links_of_act(act: IdentityAct) -> list[LinkRow]:
+    """The links that an admin's word makes."""
+    if act.action == "undo":
+        return []
+    kind = "admin" if act.action == "link" else "rename"
+    return [LinkRow(*pair, kind, act.at, act.act_id, former=act.former) for pair in act.pairs]
+
+
+def resolve_component(
+    facts: Facts, leaf: bytes, *, component_max: int = COMPONENT_MAX, acts: Iterable[IdentityAct] = ()
+) -> Resolution | None:
+    """Who is who among everything that is linked, directly or not, to a leaf. None: it is linked to nothing."""
+    component = read_component(facts, leaf, acts)
+    if not component.links:
         return None
-    users = frozenset(id for id, known in facts.identifiers(sorted(reached)).items() if known.type == "user")
-    people = resolve_people([Pair(row.low, row.high, row.at) for row in rows.values()], users)
-    before = facts.people(sorted(reached))
-    moved = {id for id, person in people.person_of.items() if before.get(id, id) != person}
-    # Whom an identifier leaves is concerned no less than whom it joins, and need not have moved itself.
-    left = {before.get(id, id) for id in moved}
+    people = component.people(component_max)
+    ids = sorted(people.person_of)
+    before, shared = facts.people(ids), facts.shared_from(ids)
     return Resolution(
         people=dict(people.person_of),
-        links={(low, high): people.blocked.get((low, high)) for low, high, _ in rows},
-        touches=tuple(Touch("user", id, "identity") for id in sorted(moved | left)),
+        links={
+            row.claim.key: decision
+            for row in component.links
+            if _is_news(row, decision := people.decisions[row.claim.key])
+        },
+        touches=_touches(before, shared, people),
+        shared_from=dict(people.shared_from),
     )
+
+
+def _is_news(row: LinkRow, decision: Any) -> bool:
+    return (row.state, row.reason, row.rule_version) != (decision.state, decision.reason, RULE_VERSION)
+
+
+def _touches(before: Mapping[bytes, bytes], shared: Mapping[bytes, int], people: People) -> tuple[Touch, ...]:
+    """
+    Who is concerned, and whether things came together or went apart.
+
+    An identifier that leaves a person is the person's loss; what it joins is a gain. Whom it leaves is concerned no
+    less than whom it joins, and need not have moved itself.
+    """
+    causes: dict[bytes, Cause] = {}
+    after = people.person_of
+    moved = {id for id, person in after.items() if before.get(id, id) != person}
+    split = _split(before, after)
+    for id in sorted(moved):
+        for concerned in (id, before.get(id, id), after[id]):
+            causes.setdefault(concerned, "unmerge" if before.get(concerned, concerned) in split else "merge")
+    for id, person in after.items():
+        was, now = shared.get(id), people.shared_from.get(id)
+        if was != now:
+            gained = now is None or (was is not None and now > was)
+            causes.setdefault(person, "merge" if gained else "unmerge")
+            causes.setdefault(id, "merge" if gained else "unmerge")
+    return tuple(Touch("user", id, cause) for id, cause in sorted(causes.items()))
+
+
+def _split(before: Mapping[bytes, bytes], after: Mapping[bytes, bytes]) -> frozenset[bytes]:
+    """The people of before who are several now."""
+    now: dict[bytes, set[bytes]] = {}
+    for id, person in after.items():
+        now.setdefault(before.get(id, id), set()).add(person)
+    return frozenset(person for person, several in now.items() if len(several) > 1)
+
+
+def _undone(acts: Iterable[IdentityAct]) -> frozenset[Pair]:
+    """The pairs of which the last word is that they are not one."""
+    last: dict[Pair, IdentityAct] = {}
+    for act in sorted(acts, key=lambda act: (act.at, act.act_id)):
+        last.update(dict.fromkeys((pair_of(*pair) for pair in act.pairs), act))
+    return frozenset(pair for pair, act in last.items() if act.action == "undo")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from assay_collector.identity.rules import DEFAULT_IDENTITY_RULES, IdentityRules
 from assay_collector.pql.decision import decide
 from assay_collector.pql.definition import Catalogue, Definition, EntityKind
 from assay_collector.pql.explain import evidence
@@ -51,6 +52,7 @@ class Qualifier:
         catalogue: Catalogue,
         *,
         notify: Notify,
+        identity: IdentityRules = DEFAULT_IDENTITY_RULES,
     ) -> None:
         """
         Args:
@@ -58,6 +60,7 @@ class Qualifier:
         """
         self._store = store
         self._gatherer = Gatherer(catalogue)
+        self._identity = identity
         self._notify = notify
         self._turn = store.turn
         self._definitions: dict[EntityKind, list[Definition]] = {"user": [], "account": []}
@@ -77,7 +80,7 @@ class Qualifier:
         entries = self._store.agenda.take(now, ROUND_ENTRIES)
         if not entries:
             return 0
-        self._resolve_identities([e.entity for e in entries if e.kind == "user" and "identity" in e.causes], now)
+        entries = self._resolve_identities(entries, now)
         with self._store.snapshot() as facts:
             decided = self._decide_all(facts, entries, now)
         self._store.agenda.complete(decided, now)
@@ -97,18 +100,27 @@ class Qualifier:
 
     # --- identity ---
 
-    def _resolve_identities(self, leaves: Sequence[bytes], now: int) -> None:
+    def _resolve_identities(self, entries: Sequence[AgendaEntry], now: int) -> Sequence[AgendaEntry]:
+        """Find out who is who where that is due; returns the entries with what came of it among their causes."""
+        leaves = [entry.entity for entry in entries if entry.kind == "user" and "identity" in entry.causes]
         done: set[bytes] = set()
         resolutions: list[Resolution] = []
         with self._store.snapshot() as facts:
             for leaf in leaves:
                 with self._turn.background():
-                    resolution = None if leaf in done else resolve_component(facts, leaf)
+                    resolution = (
+                        None
+                        if leaf in done
+                        else resolve_component(facts, leaf, component_max=self._identity.component_max)
+                    )
                 if resolution is not None:
                     done.update(resolution.people)
                     resolutions.append(resolution)
-        if resolutions:
-            self._store.agenda.resolve(resolutions, now)
+        if not resolutions:
+            return entries
+        self._store.agenda.resolve(resolutions, now)
+        found = {touch.entity: touch.cause for resolution in resolutions for touch in resolution.touches}
+        return [_with_cause(entry, found.get(entry.entity)) if entry.kind == "user" else entry for entry in entries]
 
     # --- decisions ---
 
@@ -182,6 +194,10 @@ class _Group:
     kind: EntityKind
     subject: bytes  # a person or an account
     entries: tuple[AgendaEntry, ...]
+
+
+def _with_cause(entry: AgendaEntry, cause: str | None) -> AgendaEntry:
+    return entry if cause is None else msgspec.structs.replace(entry, causes=entry.causes | {cause})
 
 
 def _by_subject(facts: Facts, entries: Sequence[AgendaEntry]) -> list[_Group]:

@@ -11,11 +11,13 @@ from assay_collector.store import (
     Cause,
     Decided,
     EntityKind,
+    IdentityAct,
     Resolution,
     Touch,
     Transition,
 )
 from assay_collector.stores.sqlite.database import Database
+from assay_collector.stores.sqlite.identity import count_links, select_linked, write_act, write_resolutions
 from assay_collector.stores.sqlite.outbox import append as append_to_outbox
 from assay_collector.stores.sqlite.rows import chunks, marks, select_in
 
@@ -35,12 +37,6 @@ _TOUCH = f"""
 _FINISH = "DELETE FROM agenda WHERE entity = ? AND kind = ? AND version = ?"
 # With a next moment the entry stays, but nothing that was touched before is a cause any more.
 _POSTPONE = "UPDATE agenda SET due_at = ?, since = ?, causes = ? WHERE entity = ? AND kind = ? AND version = ?"
-
-_UPSERT_PERSON = """
-    INSERT INTO people (leaf, person) VALUES (?, ?)
-    ON CONFLICT (leaf) DO UPDATE SET person = excluded.person WHERE person != excluded.person
-"""
-_UPDATE_LINK = "UPDATE links SET state = ?, reason = ? WHERE low = ? AND high = ? AND (state, reason) IS NOT (?, ?)"
 
 TRANSITION_COLUMNS = Transition.__struct_fields__
 _INSERT_TRANSITION = (
@@ -112,16 +108,28 @@ class SQLiteAgenda:
             connection.execute(_POSTPONE, (result.next_at, result.next_at, _BITS["timer"], *key))
 
     def resolve(self, resolutions: Sequence[Resolution], now: int) -> None:
-        people = [row for resolution in resolutions for row in resolution.people.items()]
-        links = [row for resolution in resolutions for row in resolution.links.items()]
         touches = [entry for resolution in resolutions for entry in resolution.touches]
         with self._database.transaction() as connection:
-            connection.executemany(_UPSERT_PERSON, people)
-            connection.executemany(
-                _UPDATE_LINK,
-                [(*_state(reason), low, high, *_state(reason)) for (low, high), reason in links],
-            )
+            write_resolutions(connection, resolutions)
             touch(connection, dict.fromkeys(touches, now))
+
+    def act(self, act: IdentityAct, now: int) -> None:
+        with self._database.transaction() as connection:
+            write_act(connection, act)
+            touch(connection, {Touch("user", end, "identity"): now for pair in act.pairs for end in pair})
+
+    def adjust_identity(self, fingerprint: bytes, now: int) -> bool:
+        with self._database.transaction() as connection:
+            known = connection.execute("SELECT value FROM settings WHERE name = 'identity_rules'").fetchone()
+            if known is not None and bytes(known[0]) == fingerprint:
+                return False
+            connection.execute("INSERT OR REPLACE INTO settings VALUES ('identity_rules', ?)", (fingerprint,))
+            touch(connection, {Touch("user", id, "identity"): now for id in select_linked(connection)})
+        return True
+
+    def link_counts(self) -> Mapping[str, int]:
+        with self._database.reading() as connection:
+            return count_links(connection)
 
     def qualified(self, *, definition: str | None, limit: int, offset: int) -> Sequence[Transition]:
         narrowed = "" if definition is None else "AND t.definition = ?"
@@ -155,10 +163,6 @@ def select_ledger(connection: Connection, kind: EntityKind, entities: Sequence[b
         (row for row in rows if row.kind == kind),
         key=lambda row: (row.recorded_at, row.definition, row.episode, row.revision),
     )
-
-
-def _state(reason: str | None) -> tuple[str, str | None]:
-    return ("active", None) if reason is None else ("blocked", reason)
 
 
 def _causes(bits: int) -> frozenset[str]:

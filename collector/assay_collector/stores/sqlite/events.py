@@ -26,6 +26,7 @@ from assay_collector.store import (
 from assay_collector.stores.group_commit import GroupCommit
 from assay_collector.stores.sqlite.agenda import touch
 from assay_collector.stores.sqlite.database import Database
+from assay_collector.stores.sqlite.identity import departed, spoken_of, write_links, write_memberships
 from assay_collector.stores.sqlite.rows import marks, select_in
 
 KNOWN_MAX = 500_000
@@ -43,18 +44,6 @@ _INSERT_CONFLICT = """
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
 """
 _INSERT_IDENTIFIER = "INSERT INTO identifiers (id, namespace, type, value) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
-# The earliest observation of a pair is the one that counts, so that order of arrival does not show.
-_UPSERT_LINK = """
-    INSERT INTO links (low, high, kind, at, event_id) VALUES (?, ?, ?, ?, ?)
-    ON CONFLICT (low, high, kind) DO UPDATE SET at = excluded.at, event_id = excluded.event_id
-    WHERE (excluded.at, excluded.event_id) < (at, event_id)
-"""
-_UPSERT_MEMBERSHIP = """
-    INSERT INTO memberships (leaf, account, valid_from, event_id, role) VALUES (?, ?, ?, ?, ?)
-    ON CONFLICT (leaf, account) DO UPDATE SET valid_from = excluded.valid_from, event_id = excluded.event_id,
-        role = excluded.role
-    WHERE (excluded.valid_from, excluded.event_id) < (valid_from, event_id)
-"""
 _INSERT_PARTICIPATION = "INSERT INTO participations (leaf, account) VALUES (?, ?) ON CONFLICT DO NOTHING"
 _INSERT_TRAIT = "INSERT INTO traits (entity, key, at, event_id, value) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _INSERT_CONSENT = """
@@ -79,7 +68,8 @@ _COUNT = """
 """
 
 _Request = tuple[Sequence[Admission], Sequence[Quarantined]]
-_Edge = tuple[bytes, bytes, str]  # both ends of a link, and its kind; leaf and account of a membership, and nothing
+# Both ends of a link, its kind and direction; leaf and account of a membership, and nothing.
+_Edge = tuple[bytes, bytes, str, bytes]
 _LATER = INSTANT_MAX + 1
 
 
@@ -94,6 +84,9 @@ class SQLiteEventLog:
         self._known_participations: set[tuple[bytes, bytes | None]] = set()
         # Links and memberships, with the earliest instant that is stored of each.
         self._known_edges: dict[_Edge, int] = {}
+        # Leaf and account: who left once may be back with any message. Few, so all are known.
+        with database.reading() as connection:
+            self._departed = departed(connection)
 
     def commit(self, admissions: Sequence[Admission], quarantined: Sequence[Quarantined]) -> Sequence[CommitStatus]:
         if not admissions and not quarantined:
@@ -121,8 +114,8 @@ class SQLiteEventLog:
         _insert(connection, _INSERT_IDENTIFIER, (i for a in fresh for i in a.identifiers if i.id not in known))
         pairs = {(a.event.leaf, a.event.account) for a in fresh if a.event.account is not None}
         connection.executemany(_INSERT_PARTICIPATION, pairs - self._known_participations)
-        _insert(connection, _UPSERT_LINK, (link for a in fresh for link in a.links))
-        _insert(connection, _UPSERT_MEMBERSHIP, (m for a in fresh for m in a.memberships))
+        write_links(connection, (link for a in fresh for link in a.links))
+        write_memberships(connection, (m for a in fresh for m in a.memberships))
         connection.executemany(_INSERT_TRAIT, [_trait_values(trait) for a in fresh for trait in a.traits])
         snapshots = {a.consent.consent_id: a.consent for a in fresh if a.consent is not None}
         connection.executemany(
@@ -137,13 +130,27 @@ class SQLiteEventLog:
                 # A client repeats who it is with every event; only what it had not said before can change anybody.
                 if entry.cause != "identity" or knows_more:
                     touches.setdefault(entry, admission.event.received_at)
-        touch(connection, touches)
+        touch(connection, touches | self._new_previous_names(connection, fresh))
         return edges
+
+    def _new_previous_names(self, connection: Connection, fresh: Sequence[Admission]) -> dict[Touch, int]:
+        """Who turns out to have been a user, after an alias spoke of it as a previous name."""
+        known = self._known_identifiers
+        seen = {
+            i.id: a.event.received_at for a in fresh for i in a.identifiers if i.type == "user" and i.id not in known
+        }
+        return {Touch("user", id, "identity"): seen[id] for id in spoken_of(connection, list(seen))} if seen else {}
 
     def _add_edges(self, admission: Admission, edges: dict[_Edge, int]) -> bool:
         """Whether what an event says of links and memberships is not known yet, or was known of a later time only."""
-        said: list[tuple[_Edge, int]] = [((link.low, link.high, link.kind), link.at) for link in admission.links]
-        said += [((row.leaf, row.account, ""), row.at) for row in admission.memberships]
+        if any(row.left_at is not None or (row.leaf, row.account) in self._departed for row in admission.memberships):
+            self._departed.update((row.leaf, row.account) for row in admission.memberships)
+            return True
+        said: list[tuple[_Edge, int]] = [
+            ((link.low, link.high, f"{link.kind} {link.authorised:d}", link.former), link.at)
+            for link in admission.links
+        ]
+        said += [((row.leaf, row.account, "", b""), row.at) for row in admission.memberships]
         new = [
             (edge, at) for edge, at in said if at < min(edges.get(edge, _LATER), self._known_edges.get(edge, _LATER))
         ]
@@ -329,6 +336,9 @@ def _count(
     counter: Counter[tuple[str, str, str]] = Counter()
     for admission, status in zip(admissions, statuses, strict=True):
         counter[status, admission.event.source, ""] += 1
+        if status == "stored":
+            for reason in admission.links_refused:
+                counter["link_refused", admission.event.source, reason] += 1
     for entry in quarantined:
         counter["quarantined", entry.source, entry.reason] += 1
     connection.executemany(_COUNT, [(*key, n) for key, n in counter.items()])

@@ -5,11 +5,13 @@ from contextlib import contextmanager
 from sqlite3 import Connection
 from typing import Any
 
+from assay.contract.times import INSTANT_MAX, INSTANT_MIN
 from assay_collector.store import (
     ConsentEntry,
     EntityKind,
     EventRow,
     Identifier,
+    IdentityAct,
     LinkRow,
     Membership,
     Tally,
@@ -20,7 +22,8 @@ from assay_collector.store import (
 from assay_collector.stores.sqlite.agenda import select_ledger
 from assay_collector.stores.sqlite.database import Database
 from assay_collector.stores.sqlite.events import select_events
-from assay_collector.stores.sqlite.rows import marks, select_in
+from assay_collector.stores.sqlite.identity import select_acts, select_links, select_memberships, select_shared
+from assay_collector.stores.sqlite.rows import chunks, marks, select_in
 
 
 @contextmanager
@@ -66,13 +69,13 @@ class SQLiteFacts:
         return [_read_consent(row) for row in rows if row[1] in purposes]
 
     def links_of(self, ids: Sequence[bytes]) -> Sequence[LinkRow]:
-        columns = "low, high, kind, at, event_id, state, reason"
-        rows = {
-            row
-            for side in ("low", "high")
-            for row in select_in(self._connection, f"SELECT {columns} FROM links WHERE {side} IN ({{}})", ids)
-        }
-        return [LinkRow(*row) for row in rows]
+        return select_links(self._connection, ids)
+
+    def acts_of(self, ids: Sequence[bytes]) -> Sequence[IdentityAct]:
+        return select_acts(self._connection, ids)
+
+    def shared_from(self, leaves: Sequence[bytes]) -> Mapping[bytes, int]:
+        return select_shared(self._connection, leaves)
 
     def people(self, leaves: Sequence[bytes]) -> Mapping[bytes, bytes]:
         return dict(select_in(self._connection, "SELECT leaf, person FROM people WHERE leaf IN ({})", leaves))
@@ -85,12 +88,7 @@ class SQLiteFacts:
         return found
 
     def memberships(self, *, leaves: Sequence[bytes] = (), accounts: Sequence[bytes] = ()) -> Sequence[Membership]:
-        columns = "leaf, account, valid_from, event_id, role"
-        rows = {
-            *select_in(self._connection, f"SELECT {columns} FROM memberships WHERE leaf IN ({{}})", leaves),
-            *select_in(self._connection, f"SELECT {columns} FROM memberships WHERE account IN ({{}})", accounts),
-        }
-        return [Membership(*row) for row in rows]
+        return select_memberships(self._connection, leaves=leaves, accounts=accounts)
 
     def accounts_of(self, leaves: Sequence[bytes]) -> Sequence[bytes]:
         sql = "SELECT DISTINCT account FROM participations WHERE leaf IN ({})"
@@ -102,6 +100,31 @@ class SQLiteFacts:
 
     def events_of(self, leaf: bytes, start: int, end: int) -> Sequence[EventRow]:
         return select_events(self._connection, "leaf = ? AND at >= ? AND at < ?", (leaf, start, end))
+
+    def trait_history(self, entities: Sequence[bytes]) -> Sequence[TraitChange]:
+        sql = "SELECT entity, key, at, event_id, value FROM traits WHERE entity IN ({})"
+        return [
+            TraitChange(row[0], row[1], row[2], row[3], _bytes(row[4]))
+            for row in select_in(self._connection, sql, entities)
+        ]
+
+    def events_by_id(self, ids: Sequence[bytes]) -> Sequence[EventRow]:
+        return [
+            row
+            for part in chunks(list(dict.fromkeys(ids)))
+            for row in select_events(self._connection, f"event_id IN ({marks(len(part))})", part)
+        ]
+
+    def events_count(
+        self, leaves: Sequence[bytes], start: int | None = None, end: int | None = None, *, unnamed: bool = False
+    ) -> int:
+        first = INSTANT_MIN if start is None else start
+        last = INSTANT_MAX + 1 if end is None else end
+        sql = (
+            f"SELECT count(*) FROM events WHERE leaf IN ({{}}) AND at >= {int(first)} AND at < {int(last)}"
+            f"{' AND account IS NULL' if unnamed else ''}"
+        )
+        return sum(row[0] for row in select_in(self._connection, sql, leaves))
 
     def ledger(self, kind: EntityKind, entities: Sequence[bytes]) -> Sequence[Transition]:
         return select_ledger(self._connection, kind, entities)

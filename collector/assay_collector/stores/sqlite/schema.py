@@ -186,3 +186,42 @@ def m003_versions(db: Database) -> None:
     """The register of definitions, and signals that are filled while events arrive."""
     for statement in _VERSIONS:
         db.execute(statement)
+
+
+# A link's key tells by whose authority it is and in which direction, so that an order of arrival cannot hide either.
+_IDENTITY = """
+CREATE TABLE ledger (
+    low BLOB NOT NULL, high BLOB NOT NULL, kind TEXT NOT NULL, authorised INTEGER NOT NULL DEFAULT 0,
+    former BLOB NOT NULL DEFAULT x'', as_user BLOB, at INTEGER NOT NULL, event_id BLOB NOT NULL,
+    rule_version INTEGER NOT NULL DEFAULT 1, state TEXT NOT NULL DEFAULT 'active', reason TEXT,
+    again INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (low, high, kind, authorised, former)
+) WITHOUT ROWID;
+INSERT INTO ledger (low, high, kind, at, event_id, rule_version, state, reason)
+    SELECT low, high, kind, at, event_id, rule_version, state, reason FROM links WHERE kind != 'alias';
+INSERT INTO ledger (low, high, kind, at, event_id, former)
+    SELECT low, high, kind, links.at, event_id, iif(events.leaf = low, high, low)
+    FROM links JOIN events USING (event_id) WHERE kind = 'alias';
+DROP TABLE links;
+ALTER TABLE ledger RENAME TO links;
+CREATE INDEX links_by_high ON links (high);
+CREATE INDEX links_by_user_reading ON links (as_user) WHERE as_user IS NOT NULL;
+CREATE INDEX links_refused ON links (reason) WHERE state != 'active';
+CREATE TABLE identity_acts (
+    act_id BLOB NOT NULL, low BLOB NOT NULL, high BLOB NOT NULL, at INTEGER NOT NULL, actor TEXT NOT NULL,
+    action TEXT NOT NULL, note TEXT NOT NULL, former BLOB NOT NULL,
+    PRIMARY KEY (low, high, act_id)
+) WITHOUT ROWID;
+CREATE INDEX identity_acts_by_high ON identity_acts (high);
+ALTER TABLE people ADD COLUMN shared_from INTEGER;
+ALTER TABLE memberships ADD COLUMN last_at INTEGER NOT NULL DEFAULT 0;
+UPDATE memberships SET last_at = valid_from;
+"""
+
+
+@migrations()
+def m004_identity(db: Database) -> None:
+    """The link ledger with authority, direction and admins' words; shared leaves; memberships that end."""
+    for statement in _IDENTITY.split(";"):
+        if statement.strip():
+            db.execute(statement)

@@ -18,14 +18,15 @@ One test suite (``tests/stores``) runs over every adapter.
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
 
 import msgspec
 
 from assay.contract.errors import AssayError
 from assay_collector.identity.people import Claim, ClaimKey, Decision
 from assay_collector.pql.definition import EntityKind as EntityKind
+from assay_collector.pql.happened import ANYTHING, Happened
 from assay_collector.pql.ledger import Transition as Transition
 from assay_collector.pql.matching import Mark as Mark
 
@@ -121,6 +122,7 @@ class TraitChange(msgspec.Struct, frozen=True, gc=False):
     at: int
     event_id: bytes
     value: bytes  # JSON
+    scored: bool = True  # whether consent allows verdicts to read it
 
 
 class ConsentEntry(msgspec.Struct, frozen=True, gc=False):
@@ -134,6 +136,11 @@ class ConsentEntry(msgspec.Struct, frozen=True, gc=False):
     received_at: int
     event_id: bytes | None
     evidence: bytes  # JSON, the raw object
+    legal_basis: str | None = None
+    policy_version: str | None = None  # of the text that was agreed to
+    expires_at: int | None = None  # when a grant ends by itself
+    policy: str | None = None  # how its source read silence then: opt_in | opt_out | exempt
+    source: str | None = None
 
 
 class ConsentSnapshot(msgspec.Struct, frozen=True, gc=False):
@@ -142,6 +149,18 @@ class ConsentSnapshot(msgspec.Struct, frozen=True, gc=False):
     consent_id: bytes  # derived from the rest
     states: bytes  # JSON object: purpose -> state
     evidence: bytes  # JSON: what it was read from
+    # JSON object: the signal of each state, the source's policy and actions, what followed, legal basis and policy
+    # version.
+    decision: bytes = b"{}"
+
+
+class Waiting(msgspec.Struct, frozen=True, gc=False):
+    """A stored event that is not scored for want of a grant."""
+
+    leaf: bytes
+    at: int
+    event_id: bytes
+    purposes: tuple[str, ...]  # each of which needs a grant of the leaf that covers `at`
 
 
 class Admission(msgspec.Struct, frozen=True, gc=False):
@@ -157,6 +176,12 @@ class Admission(msgspec.Struct, frozen=True, gc=False):
     marks: tuple[Mark, ...] = ()
     touches: tuple["Touch", ...] = ()
     links_refused: tuple[str, ...] = ()  # why it makes no link of what it says; counted
+    # Of its event nothing is stored but that it came: the person's consent, and what the source does then, forbid it.
+    # What it says about consent is logged.
+    dropped: bool = False
+    # Not scored for want of a grant of these purposes. A grant in the log that covers its moment will do.
+    awaits: tuple[str, ...] = ()
+    traffic: str | None = None  # bot | internal
 
 
 class Quarantined(msgspec.Struct, frozen=True, gc=False):
@@ -175,15 +200,17 @@ class Quarantined(msgspec.Struct, frozen=True, gc=False):
     library: str | None
     library_version: str | None
     raw: bytes
+    names: tuple[bytes, ...] = ()  # the identity ids that it names, as far as it can be read; not stored
 
 
 class Outcome(msgspec.Struct, frozen=True, gc=False):
     """Where a message went."""
 
     message_id: str | None
-    status: Literal["stored", "duplicate", "conflict", "quarantined", "rejected"]
+    status: Literal["stored", "duplicate", "conflict", "quarantined", "rejected", "refused"]
     code: str | None = None  # the reason, unless stored or duplicate
     detail: str | None = None
+    traffic: str | None = None  # bot | internal; only of what was stored
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,7 +219,7 @@ class ReceiptLine:
 
     source: str
     message_id: str
-    status: Literal["stored", "conflict", "quarantined"]
+    status: Literal["stored", "conflict", "quarantined", "refused"]
     received_at: int
     at: int | None = None
     type: str | None = None
@@ -210,9 +237,11 @@ class Counts:
     duplicates: int
     conflicts: int
     quarantined: Mapping[str, int]  # by reason
+    refused: Mapping[str, int] = field(default_factory=dict)  # by reason; of these nothing was stored
 
 
-CommitStatus = Literal["stored", "duplicate", "conflict"]
+# The last three: nothing was stored, because the person was erased, is not to be processed, or does not consent.
+CommitStatus = Literal["stored", "duplicate", "conflict", "erased_subject", "suppressed_subject", "consent_denied"]
 
 
 class EventLog(Protocol):
@@ -331,6 +360,12 @@ class Facts(Protocol):
     def consents(self, subjects: Sequence[bytes], purposes: Sequence[str]) -> Sequence[ConsentEntry]:
         """The consent log of these subjects for these purposes."""
 
+    def waiting(self, leaves: Sequence[bytes]) -> Sequence[Waiting]:
+        """The events of these leaves that wait for a grant."""
+
+    def consent_evidence(self, message_id: str) -> Sequence["ConsentEvidence"]:
+        """Under which consent messages with this id were stored or dropped, in any source; newest first."""
+
     def links_of(self, ids: Sequence[bytes]) -> Sequence[LinkRow]:
         """Links with either end among these, aliases also by their previous name read as a user id."""
 
@@ -400,6 +435,11 @@ class Touch(msgspec.Struct, frozen=True, gc=False):
     kind: EntityKind
     entity: bytes  # a leaf, or an account
     cause: Cause = "event"
+    happened: Happened | None = None  # for plain causes; None: it is not known what
+
+
+# What events alone do, and what patience may bear: see pql.patience.
+PLAIN_CAUSES = frozenset({"event", "adoption"})
 
 
 class AgendaEntry(msgspec.Struct, frozen=True, gc=False):
@@ -408,9 +448,10 @@ class AgendaEntry(msgspec.Struct, frozen=True, gc=False):
     kind: EntityKind
     entity: bytes
     due_at: int
-    version: int  # rises with every touch, so that a touch during a decision is not lost
+    version: tuple[tuple[int, int], ...]  # the adapter's own; another as soon as it is touched again
     causes: frozenset[str]
     since: int  # when it was first touched
+    happened: Happened = ANYTHING  # what its plain causes came to
 
 
 class OutboxMessage(msgspec.Struct, frozen=True, gc=False):
@@ -450,7 +491,11 @@ class Agenda(Protocol):
         """Put entities on the agenda, due now. Of very many some may be put when it raises; putting is idempotent."""
 
     def take(self, now: int, limit: int) -> Sequence[AgendaEntry]:
-        """The entries due, longest waiting first. They stay on the agenda until `complete`."""
+        """
+        The entries due, longest waiting first. They stay on the agenda until `complete`.
+
+        What happens to an entity from here on is told apart from what is taken, so that it is taken once.
+        """
 
     def complete(self, decided: Sequence[Decided], now: int) -> None:
         """
@@ -473,7 +518,7 @@ class Agenda(Protocol):
         """How many links do not stand, by reason; those refused at the door too."""
 
     def qualified(self, *, definition: str | None, limit: int, offset: int) -> Sequence[Transition]:
-        """For every open episode, the transition that speaks; latest effective first."""
+        """For every open episode, the transition that speaks; latest effective first. Shadows only where one is named."""
 
     def backlog(self, now: int) -> tuple[int, int]:
         """How many entries are due, and for how long the longest has waited (microseconds)."""
@@ -536,8 +581,8 @@ class Tallies(Protocol):
             How many positions are left; 0: they are filled.
         """
 
-    def entities(self) -> Iterator[bytes]:
-        """Every entity that has tallies, traits or transitions, once."""
+    def entities(self, after: bytes = b"") -> Iterator[bytes]:
+        """Every entity that has tallies, traits or transitions, once, ascending; those after one only."""
 
     def all_rows(self) -> Iterator[Tally | TallyItem]:
         """Every tally row and distinct value, for verification."""
@@ -677,6 +722,9 @@ class Outbox(Protocol):
         Does nothing to a message that is no longer pending: a late failure does not undo a delivery.
         """
 
+    def withhold(self, message_id: str, purpose: str) -> None:
+        """Record that a pending message may not leave, and never will; its body is not kept. The next may step up."""
+
     def dead(self, *, endpoint: str | None, limit: int) -> Sequence[Delivery]:
         """Dead letters, newest first."""
 
@@ -689,6 +737,154 @@ class Outbox(Protocol):
 
     def pending(self) -> int:
         """How many messages wait."""
+
+
+# --- the rights of persons, and how long things are kept ---
+
+RequestKind = Literal["export", "erase", "suppress"]
+# requested: to be done. suppressed: nothing about the person is processed any more, as of the moment of the request.
+# erasing: its rows are being removed. notifying: they are gone, and recipients are being told. lifted: a suppression
+# that is over.
+RequestState = Literal["requested", "suppressed", "erasing", "notifying", "done", "lifted"]
+
+
+class PrivacyRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody asked for as a person's right. It holds no raw identifier."""
+
+    request_id: bytes
+    kind: RequestKind
+    state: RequestState
+    subjects: tuple[bytes, ...]  # the identity ids concerned: keyed hashes
+    requested_at: int
+    due_at: int
+    by: str = ""  # who entered it
+    reason: str = ""
+    keeps_events: bool = False  # for a suppression: events are stored, and never scored, rather than refused
+    finished_at: int | None = None
+    counts: Mapping[str, int] = msgspec.field(default_factory=dict)  # table -> rows removed, or handed out
+    certificate: bytes | None = None  # JSON
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An endpoint that was, or may have been, told something about a person under this id."""
+
+    endpoint: str
+    entity: bytes
+    external_id: str | None
+
+
+Expand = Callable[["Facts", Sequence[bytes]], Sequence[bytes]]  # some of a person's identity ids -> all of them
+Notices = Callable[[Sequence[Told]], Sequence["OutboxMessage"]]
+
+
+@dataclass(frozen=True, slots=True)
+class Redaction:
+    """How values of a person are taken out of what must be kept. What holds none is returned as it is."""
+
+    evidence: Callable[[str, bytes], bytes]  # definition, evidence of a transition (JSON)
+    consent: Callable[[bytes], bytes]  # evidence of a line of the consent log (JSON)
+
+
+class Rights(Protocol):
+    """What a person may ask for: to know, to be forgotten, to be left alone."""
+
+    def open(self, request: PrivacyRequest, *, expand: Expand, notices: Notices) -> PrivacyRequest:
+        """
+        Enter a request, for every identity id of the person; for an erasure or a suppression it takes effect in this
+        very transaction.
+
+        From then on nothing about the person is admitted, decided or sent: no commit, decision or outbox row that is
+        written later holds it, wherever it was on its way. An erasure is also on record outside the database, durably
+        before it is in it, so that an older copy of the database can be told by `forgotten`.
+
+        Args:
+            expand: Run inside the transaction, so that no link that arrives meanwhile is missed.
+            notices: The messages to whoever was told about the person; they leave through the outbox.
+
+        Returns:
+            The request with all its subjects.
+        """
+
+    def erase_some(self, request_id: bytes, rows_max: int, redaction: Redaction, now: int) -> bool:
+        """
+        Remove some rows of an erasure in one short transaction; they are counted in the request, and overwritten.
+
+        Broken off anywhere, it goes on where it was. When the last are gone, the accounts that the person acted in are
+        put on the agenda, with cause ``erasure``.
+
+        Returns:
+            Whether there is more to do.
+        """
+
+    def erasures(self) -> Sequence[PrivacyRequest]:
+        """Erasures whose rows are not all gone."""
+
+    def settle(self, endpoints: Sequence[str]) -> Sequence[tuple[PrivacyRequest, Mapping[str, str]]]:
+        """
+        The erasures whose rows are gone, and whose notices are delivered or dead: they can be finished.
+
+        Notices to endpoints other than these are given up first.
+
+        Returns:
+            Each with what became of its notices: endpoint -> delivered | dead.
+        """
+
+    def finish(self, request_id: bytes, counts: Mapping[str, int], certificate: bytes | None, now: int) -> None:
+        """A request is done."""
+
+    def lift(self, request_id: bytes, now: int) -> bool:
+        """End a suppression. False: there is none under way by this id."""
+
+    def requests(self) -> Sequence[PrivacyRequest]:
+        """All, newest first."""
+
+    def request(self, request_id: bytes) -> PrivacyRequest | None:
+        """One."""
+
+    def overdue(self, now: int) -> tuple[int, int]:
+        """How many requests are under way, and how many of those are past their date."""
+
+    def erased(self, ids: Sequence[bytes]) -> frozenset[bytes]:
+        """Which of these identities were erased."""
+
+    def held(self, ids: Sequence[bytes]) -> Mapping[str, int]:
+        """How many rows each table holds about a person; what an erasure would remove."""
+
+    def export(self, ids: Sequence[bytes]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Everything held about a person, every table: (table, row), JSON columns as bytes of msgspec.Raw."""
+
+    def forgotten(self) -> Sequence[tuple[bytes, Sequence[bytes]]]:
+        """The erasures (request, subjects) on record outside the database that it does not know: it is an older copy."""
+
+
+RetentionClass = Literal["quarantine", "conflicts", "outbox"]
+
+
+class Retention(Protocol):
+    """Removing what has been kept long enough, some rows in one short transaction."""
+
+    def compact(self) -> None:
+        """
+        Write everything anew, so that nothing that was removed is left in any file of the store. Nobody else may use
+        it meanwhile.
+        """
+
+    def sweep(self, what: RetentionClass, before: int, rows_max: int) -> int:
+        """Remove rows of a class that are older than an instant, oldest first; returns how many."""
+
+    def sweep_events(
+        self, before: int, rows_max: int, after: int, is_read: Callable[[EventRow], bool]
+    ) -> tuple[int | None, int]:
+        """
+        Look at some events received before an instant, in log order, and remove those that nothing reads.
+
+        Args:
+            after: The log position to begin after.
+
+        Returns:
+            How many were removed (None: there was none left to look at), and the position to go on after.
+        """
 
 
 # --- sources and keys ---
@@ -708,8 +904,27 @@ class Source:
     unplanned: PlanMode = "quarantine"  # for events the plan does not know
     consent: Mapping[str, str] | None = None  # purpose -> opt_in | opt_out | exempt; default opt_out
     categories: Mapping[str, Sequence[str]] | None = None  # the consent manager's category -> purposes
+    # purpose -> store_restricted | anonymise | drop: what becomes of an event whose person denies it
+    on_deny: Mapping[str, str] | None = None
+    gpc: Sequence[str] | None = None  # the purposes that Global Privacy Control denies; None: sale and sharing
+    dnt: Sequence[str] = ()  # the purposes that Do Not Track denies
+    google_consent: bool = False  # whether context.googleConsent is read
+    consent_days: int | None = None  # after so many days a grant ends by itself, unless it says when
     allow_user_merge: bool = False  # whether its aliases may join two users
     identify_by: tuple[str, ...] = ()  # what else its messages identify by: device | email | external
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConsentEvidence:
+    """Why a message was stored, or dropped."""
+
+    source: str
+    message_id: str
+    received_at: int
+    event: EventRow | None  # None: it was dropped
+    snapshot: ConsentSnapshot | None  # None: it said nothing, under a source that asks for nothing
+    entries: Sequence[ConsentEntry]  # what it said, as logged
+    settings: "Source | None"  # its source as it was set when the message came
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -770,6 +985,12 @@ class Store(Protocol):
     def outbox(self) -> Outbox: ...
     @property
     def keyring(self) -> Keyring: ...
+    @property
+    def rights(self) -> Rights: ...
+    @property
+    def retention(self) -> Retention: ...
+    @property
+    def register(self) -> Register: ...
 
     @property
     def turn(self) -> Turn:
@@ -790,6 +1011,3 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Finish what is under way and release everything. Calling it again does nothing."""
-
-    @property
-    def register(self) -> Register: ...

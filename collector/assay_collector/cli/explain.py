@@ -7,6 +7,8 @@ import click
 from assay_collector.cli.options import format_option, settings_options
 from assay_collector.cli.output import print_json, printable
 from assay_collector.cli.reading import opened_for_reading
+from assay_collector.pql.explain import reasons
+from assay_collector.pql.words import obstacle_in_words
 from assay_collector.settings import Resolved
 
 _SIGNS = {True: "yes", False: "no", None: "unknown"}
@@ -51,16 +53,21 @@ def _print_entity(shown: dict[str, Any]) -> None:
     for verdict in shown["definitions"]:
         _say("")
         since = f" since {verdict['since']}" if verdict["since"] else ""
-        _say(f"  {verdict['definition']} v{verdict['version']}: {verdict['status']}{since}")
+        until = f" until {verdict['until']}" if "until" in verdict else ""
+        _say(f"  {verdict['definition']} v{verdict['version']}: {verdict['status']}{since}{until}")
         _print_tree(verdict["evidence"]["qualify"], 4)
         if "eligible" in verdict["evidence"]:
             _say("    eligible:")
             _print_tree(verdict["evidence"]["eligible"], 6)
+        if "timezone" in verdict["evidence"]:
+            _say(f"    days are those of {verdict['evidence']['timezone']}, the account's time zone")
+        if "timezoneIgnored" in verdict["evidence"]:
+            _say(f"    account.timezone is no time zone and is ignored: {verdict['evidence']['timezoneIgnored']}")
         _print_missing(verdict.get("missing", {}))
         for row in verdict["history"]:
             _say(
                 f"    history: {row['step']} ({row['change']}) effective {row['effectiveAt']}, "
-                f"recorded {row['recordedAt']}, because of {row['cause']}"
+                f"recorded {row['recordedAt']}, because of {row['cause']}{_ended_by(row['evidence'])}"
             )
         if not verdict["recorded"]:
             _say("    (the ledger has not caught up with this yet)")
@@ -70,7 +77,9 @@ def _print_tree(tree: dict[str, Any], indent: int) -> None:
     if "name" in tree:
         value = "unknown" if tree["value"] is None else tree["value"]
         window = f", window {tree['window']}" if "window" in tree else ""
-        _say(f"{' ' * indent}{tree['name']} = {value} ({tree['test']}{window}): {_SIGNS[tree['holds']]}")
+        seen = tree.get("observedSince", "")
+        watched = f", observed {'since ' + seen if seen else 'never'}" if "observedSince" in tree else ""
+        _say(f"{' ' * indent}{tree['name']} = {value} ({tree['test']}{window}{watched}): {_SIGNS[tree['holds']]}")
         return
     heads = {"all": "all of", "any": "any of", "of": f"at least {tree.get('atLeast')} of", "not": "not"}
     for key, head in heads.items():
@@ -80,13 +89,28 @@ def _print_tree(tree: dict[str, Any], indent: int) -> None:
                 _print_tree(part, indent + 2)
 
 
+def _ended_by(evidence: dict[str, Any]) -> str:
+    by = evidence.get("endedBy", {})
+    match by.get("clause"):
+        case "exit":
+            return f": {'; '.join(reasons(evidence['exit'])) or 'its exit condition'}"
+        case "expire":
+            return f": {by['after']} after it began"
+        case "convert":
+            return f": {by['event']}"
+        case "qualify":
+            return ": it no longer holds"
+    return ""
+
+
 def _print_missing(lacking: dict[str, Any]) -> None:
-    if "excludedBy" in lacking:
-        _say(f"    excluded by the list {lacking['excludedBy']}")
+    for each in lacking.get("inTheWay", ()):
+        if each["what"] != "qualify":
+            _say(f"    in the way: {obstacle_in_words(each)}")
     if lacking.get("words"):
         _say(f"    missing: {'; '.join(lacking['words'])}")
-    elif lacking and not lacking["reachable"] and "excludedBy" not in lacking:
-        _say("    out of reach: no further event can make it qualify")
+    elif lacking and not lacking["reachable"]:
+        _say("    out of reach: nothing that could still happen makes it qualify")
     if "blockedOn" in lacking:
         _say(f"    blocked on: {', '.join(lacking['blockedOn'])}")
 

@@ -477,6 +477,12 @@ class Definition:
     def _in_zones(self) -> dict[str, "Definition"]:
         return {}
 
+    @cached_property
+    def near(self) -> Decimal | None:
+        """From which share of what is asked for on an entity is near; None: nobody wants to know."""
+        nudge = self.document.get("nudge")
+        return Decimal(str(nudge["near"]).removesuffix("%")) / 100 if nudge else None
+
     # --- what it comes to ---
 
     @cached_property

@@ -53,6 +53,12 @@ def evidence(definition: d.Definition, facts: EntityFacts, instant: int, moment:
     return shown | _fit(judge, instant) | _standing(judge, instant) | _zone(judge)
 
 
+def standing_at(definition: d.Definition, facts: EntityFacts, instant: int) -> Json:
+    """What is shown with a lead and does not decide: fit, score, tier, level, stage and variant, at an instant."""
+    judge = Judge(definition, facts)
+    return {"asOf": format_instant(instant), **_fit(judge, instant), **_standing(judge, instant)}
+
+
 def _told_by(judge: Judge, instant: int, moment: Moment | None) -> list[Moment]:
     """What had happened by an instant, up to a step of it."""
     if judge.facts.excluded_by is not None:

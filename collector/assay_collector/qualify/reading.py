@@ -1,16 +1,17 @@
 """Who is qualified, and why: what the API and the command line show. The same words for both."""
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import Any
 
 import msgspec
 
 from assay.contract.times import format_instant
 from assay_collector.identity.identifiers import Identify
-from assay_collector.pql.decision import decide
+from assay_collector.pql.decision import EntityFacts, Judge, decide
 from assay_collector.pql.definition import Catalogue, Definition, EntityKind
-from assay_collector.pql.explain import evidence, reasons
-from assay_collector.pql.lacking import missing
+from assay_collector.pql.explain import evidence, reasons, standing_at
+from assay_collector.pql.lacking import missing, nearness
 from assay_collector.pql.ledger import standing
 from assay_collector.pql.words import in_words
 from assay_collector.qualify.gathering import Gathered, Gatherer
@@ -63,6 +64,65 @@ class Reader:
             ]
         return {"entities": found} if found else None
 
+    def near(self, definition: str | None, after: bytes, limit: int) -> tuple[list[Json], bytes | None]:
+        """
+        Who is near: as much of what is asked for is there as the definition's `nudge` says, and nothing but steps is
+        missing. In no order; of those who wait for `hold` it is told as well.
+
+        Nobody keeps such a list, as time alone changes it: it is worked out, so many entities at a time.
+
+        Args:
+            definition: Only those of this definition; None: of all that have a `nudge`.
+            after: Where the page before ended; at first nothing.
+            limit: How many entities are looked at.
+
+        Returns:
+            The near ones, and where this page ended; None: nobody is left.
+        """
+        found: list[Json] = []
+        catalogue, gatherer = self._explained
+        nudging = [d for d in catalogue.definitions if d.near is not None and definition in (None, d.id)]
+        page = list(islice(self._store.tallies.entities(after), limit)) if nudging else []
+        with self._store.snapshot() as facts:
+            known = facts.identifiers(page)
+            for entity in page:
+                kind: EntityKind = "account" if entity in known and known[entity].type == "account" else "user"
+                wanted = [d for d in nudging if d.entity == kind]
+                if wanted and (kind == "account" or _speaks_for_its_person(facts, entity, catalogue)):
+                    with self._store.turn.background():
+                        found += self._near(facts, gatherer, kind, entity, wanted)
+        return found, page[-1] if len(page) == limit else None
+
+    def _near(
+        self, facts: Facts, gatherer: Gatherer, kind: EntityKind, leaf: bytes, definitions: Sequence[Definition]
+    ) -> list[Json]:
+        now = self._clock()
+        entity = leaf if kind == "account" else facts.people([leaf]).get(leaf, leaf)
+        gathered = (gatherer.account if kind == "account" else gatherer.person)(facts, entity, now)
+        name = facts.identifiers([entity]).get(entity)
+        found: list[Json] = []
+        for definition in definitions:
+            usable = gathered.facts(definition)
+            judge = Judge(definition, usable)
+            share = nearness(judge, now)
+            if share < (definition.near or 0) or judge.verdict(now).is_qualified:
+                continue
+            lacking = _missing(definition, usable, now)
+            if not lacking["reachable"]:
+                continue
+            found.append(
+                {
+                    "definition": definition.id,
+                    "version": definition.version,
+                    "kind": kind,
+                    "id": None if name is None else name.value,
+                    "entity": entity.hex(),
+                    "near": float(round(share, 4)),
+                    "missing": lacking,
+                }
+            )
+        return found
+
     # --- finding ---
 
     def _find(self, facts: Facts, kind: EntityKind, value: str) -> list[bytes]:
@@ -114,18 +174,40 @@ class Reader:
             "version": definition.version,
             "stage": definition.stage,
             "why": definition.why,
+            "monotone": definition.is_monotone,
             "status": verdict.status,
             "since": None if verdict.since is None else format_instant(verdict.since),
         }
-        # A lead is explained by what made it one; anybody else by how things stand now.
-        shown["evidence"] = evidence(definition, facts, now if verdict.since is None else verdict.since)
-        if not verdict.is_qualified:
-            lacking = missing(definition, facts, now)
-            shown["missing"] = {**lacking, "words": [in_words(step) for step in lacking["steps"]]}
-        shown["history"] = [_history(row) for row in ledger]
+        if verdict.held is not None:
+            shown["until"] = format_instant(verdict.held[1])
+        # A lead is explained by what made it one, and shown as it stands; anybody else only by how things stand now.
+        began = [moment for moment in verdict.moments if moment.step == "qualified"] if verdict.is_qualified else []
+        if began:
+            shown["evidence"] = evidence(definition, facts, began[-1].at, began[-1])
+            shown["now"] = standing_at(definition, facts, now)
+        else:
+            shown["evidence"] = evidence(definition, facts, now)
+            shown["missing"] = _missing(definition, facts, now)
+        shown["history"] = [_history(row) for row in sorted(ledger, key=_when_said)]
         # The ledger follows within moments; a reader who is faster than it should know.
         shown["recorded"] = _is_recorded(verdict.moments, ledger)
         return shown
+
+
+def _speaks_for_its_person(facts: Facts, leaf: bytes, catalogue: Catalogue) -> bool:
+    """Whether it is the first of a person's identifiers with anything to count, so that nobody is looked at twice."""
+    person = facts.people([leaf]).get(leaf, leaf)
+    before = [other for other in facts.leaves_of([person]).get(person, ()) if other < leaf]
+    return not before or not facts.tallies(before, [signal.id for signal in catalogue.signals])
+
+
+def _missing(definition: Definition, facts: EntityFacts, now: int) -> Json:
+    lacking = missing(definition, facts, now)
+    return {**lacking, "words": [in_words(step) for step in lacking["steps"]]}
+
+
+def _when_said(row: Transition) -> tuple[int, int, int, int]:
+    return row.recorded_at, row.effective_at, row.episode, row.revision
 
 
 def _is_recorded(moments: Iterable[Any], ledger: Sequence[Transition]) -> bool:
@@ -143,6 +225,7 @@ def _history(row: Transition) -> Json:
         "recordedAt": format_instant(row.recorded_at),
         "cause": row.cause,
         "version": row.definition_version,
+        "evidence": _decode(row.evidence),
     }
 
 

@@ -20,6 +20,7 @@ LIMIT_DEFAULT = 100
 LIMIT_MAX = 500
 RESEND_MAX = 1_000
 OFFSET_MAX = 1_000_000_000
+NEAR_LOOKED_AT = 500  # entities on one page of near misses
 _NO_STORE = (("Cache-Control", "no-store"),)
 
 
@@ -44,7 +45,7 @@ def query_blueprint(services: Services, settings: WebSettings, keys: Keys) -> Bl
 
     @blueprint.before_request
     def _authorise() -> Response | None:
-        return _refuse_unless_admin(keys, request.headers.get("Authorization"))
+        return refuse_unless_admin(keys, request.headers.get("Authorization"))
 
     @blueprint.errorhandler(_Unusable)
     def _unusable(error: _Unusable) -> Response:
@@ -88,6 +89,8 @@ def _add_messages(blueprint: Blueprint, events: EventLog) -> None:
 def _add_verdicts(blueprint: Blueprint, explainer: Explainer) -> None:
     @blueprint.get("/leads")
     def _leads() -> Response:
+        if request.args.get("near") == "true":
+            return _near(explainer)
         limit, offset = _limit(), _number("offset", 0, 0, OFFSET_MAX)
         leads = explainer.leads(request.args.get("definition"), limit, offset)
         return _answer({"leads": leads, "next": offset + limit if len(leads) == limit else None})
@@ -98,6 +101,12 @@ def _add_verdicts(blueprint: Blueprint, explainer: Explainer) -> None:
         if found is None:
             return as_response(problem(404, "unknown_entity", "nobody is known by this id"))
         return _answer(found)
+
+
+def _near(explainer: Explainer) -> Response:
+    found, last = explainer.near(request.args.get("definition"), _bytes("after"), NEAR_LOOKED_AT)
+    found.sort(key=lambda each: -each["near"])
+    return _answer({"near": found, "next": None if last is None else last.hex()})
 
 
 def _add_dead_letters(blueprint: Blueprint, outbox: Outbox, now: Callable[[], int], body_bytes_max: int) -> None:
@@ -115,7 +124,8 @@ def _add_dead_letters(blueprint: Blueprint, outbox: Outbox, now: Callable[[], in
 # --- who may ask, and what for ---
 
 
-def _refuse_unless_admin(keys: Keys, header: str | None) -> Response | None:
+def refuse_unless_admin(keys: Keys, header: str | None) -> Response | None:
+    """The answer to whoever brings no admin token; None: it may go on."""
     token = read_authorization(header).bearer
     grant = keys.find(token) if token is not None else None
     if grant is None:
@@ -140,13 +150,14 @@ def _number(name: str, default: int, least: int, most: int) -> int:
 
 
 def _before() -> bytes | None:
-    text = request.args.get("before")
-    if text is None:
-        return None
+    return _bytes("before") or None
+
+
+def _bytes(name: str) -> bytes:
     try:
-        return bytes.fromhex(text)
+        return bytes.fromhex(request.args.get(name, ""))
     except ValueError:
-        raise _Unusable("before must be the `next` of the page before") from None
+        raise _Unusable(f"{name} must be the `next` of the page before") from None
 
 
 def _kind() -> str | None:

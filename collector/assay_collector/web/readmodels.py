@@ -31,3 +31,17 @@ class Explainer(Protocol):
         Raises:
             StoreUnavailable: The store cannot answer now.
         """
+
+    def near(self, definition: str | None, after: bytes, limit: int) -> tuple[list[dict[str, Any]], bytes | None]:
+        """
+        Who is near to qualifying, among so many entities.
+
+        Args:
+            after: Where the page before ended; at first nothing.
+
+        Returns:
+            Those who are, and where this page ended; None: nobody is left.
+
+        Raises:
+            StoreUnavailable: The store cannot answer now.
+        """

@@ -63,8 +63,8 @@ class SQLiteTallies:
             )
             return max(0, end - upto)
 
-    def entities(self) -> Iterator[bytes]:
-        last = b""
+    def entities(self, after: bytes = b"") -> Iterator[bytes]:
+        last = after
         while True:
             with self._database.reading() as connection:
                 rows = connection.execute(

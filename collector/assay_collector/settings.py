@@ -171,6 +171,7 @@ _ACTIONS_BY_CLASS = Kind(
 )
 _NETWORKS = Kind("a list of networks such as 192.0.2.0/24 (in the environment: with commas)", _read_networks)
 _TRAFFIC = _choices(("bot", "internal"))
+_DAYS = _whole(0, 36_500)
 _ORIGINS = Kind("a list of origins such as https://app.example.com (in the environment: with commas)", _read_origins)
 
 
@@ -314,6 +315,26 @@ class Settings:
         None,
         "What identifiers are hashed with; without it, one is drawn and kept in the database. It can never change.",
         secret=True,
+    )
+    privacy_due_days: int = _declare(
+        _whole(1, 3650), 30, "How long a person's request may take before it counts as overdue.", unit="days"
+    )
+    suppressed_events: Literal["refuse", "keep"] = _declare(
+        _one_of(("refuse", "keep")),
+        "refuse",
+        "What becomes of new events of a suppressed person: refused, or kept without ever being scored.",
+    )
+    retention_events_days: int = _declare(
+        _DAYS, 0, "How long events are kept that no definition reads; 0 is for ever.", unit="days"
+    )
+    retention_quarantine_days: int = _declare(
+        _DAYS, 0, "How long messages stay in quarantine; 0 is for ever.", unit="days"
+    )
+    retention_conflicts_days: int = _declare(
+        _DAYS, 0, "How long payloads are kept whose id was taken by another; 0 is for ever.", unit="days"
+    )
+    retention_outbox_days: int = _declare(
+        _DAYS, 0, "How long it is on record which messages were delivered, or died; 0 is for ever.", unit="days"
     )
     webhooks: tuple[Webhook, ...] = _declare(
         _WEBHOOKS, (), "The endpoints that are told of every change of who is qualified.", file_only=True

@@ -9,6 +9,9 @@ from assay_collector.pql.lifecycle import Moment
 
 # What is learned this long after it took effect came late; below, it is just how long things take.
 LATE_AFTER = 3_600_000_000
+# A member of evidence from which somebody's values were taken out. Such a line is said again, on the evidence that is.
+ERASED = "erased"
+_ERASED = b'"erased":true'
 
 
 class Transition(msgspec.Struct, frozen=True, gc=False):
@@ -87,7 +90,7 @@ def reconcile(
         row = view.get(key)
         if row is None or row.change == "retracted":
             change = "new"
-        elif row.effective_at != moment.at:
+        elif row.effective_at != moment.at or _ERASED in row.evidence:
             change = "corrected"
         else:
             continue

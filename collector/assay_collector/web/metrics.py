@@ -188,4 +188,7 @@ class Backlog(Collector):
         yield GaugeMetricFamily(
             "assay_agenda_wait_seconds", "How long the longest of them has waited", waited / 1_000_000
         )
+            waiting, overdue = self._services.office.overdue() if self._services.office is not None else (0, 0)
         yield GaugeMetricFamily("assay_outbox_pending", "Notifications waiting to be sent", pending)
+        yield GaugeMetricFamily("assay_privacy_requests_open", "Requests of persons that are under way", waiting)
+        yield GaugeMetricFamily("assay_privacy_requests_overdue", "Those of them that are past their date", overdue)

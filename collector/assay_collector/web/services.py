@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from prometheus_client import CollectorRegistry
 
 from assay_collector.ingest.port import Ingest
+from assay_collector.privacy.office import Office
 from assay_collector.store import Store
 from assay_collector.web.readmodels import Explainer
 
@@ -23,6 +24,7 @@ class Services:
     explainer: Explainer
     now: Callable[[], int]  # microseconds since the epoch
     random: Callable[[], float]  # uniform in [0, 1)
+    office: Office | None = None  # where persons' requests are entered; None: nowhere here
     draining: Callable[[], bool] = _never  # whether the process was told to stop
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)  # where other stages add their metrics
 

@@ -11,6 +11,7 @@ from sqlite_utils import Database as SqliteUtilsDatabase
 
 from assay_collector.store import StoreUnavailable
 from assay_collector.stores.sqlite.schema import migrations
+from assay_collector.stores.sqlite.stops import StopsInMemory
 from assay_collector.stores.turns import Turns
 
 # The writer touches pages all over the indexes; a reader looks at few, and there is one a thread.
@@ -39,6 +40,8 @@ class Database:
         """
         self.path = path
         self.compute = Turns()
+        self.stops = StopsInMemory()
+        self.epoch = 1  # rises whenever the agenda is looked at: see schema
         self._write = threading.RLock()
         self._local = threading.local()
         self._readers: weakref.WeakSet[_Reader] = weakref.WeakSet()
@@ -82,6 +85,14 @@ class Database:
                 yield connection
             finally:
                 connection.execute("ROLLBACK")
+
+    def compact(self) -> None:
+        """Write the whole file anew, and empty the write-ahead log; needs the file for itself."""
+        with _translated(), self._write:
+            self._writer.execute("VACUUM")
+            busy, *_ = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            raise StoreUnavailable("somebody is reading it")
 
     def close(self) -> None:
         """Release every connection; what is under way finishes first."""

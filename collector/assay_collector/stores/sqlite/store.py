@@ -10,7 +10,9 @@ from assay_collector.stores.sqlite.events import SQLiteEventLog
 from assay_collector.stores.sqlite.facts import open_snapshot
 from assay_collector.stores.sqlite.keyring import SQLiteKeyring
 from assay_collector.stores.sqlite.outbox import SQLiteOutbox
+from assay_collector.stores.sqlite.privacy import SQLiteRights
 from assay_collector.stores.sqlite.register import SQLiteRegister
+from assay_collector.stores.sqlite.retention import SQLiteRetention
 from assay_collector.stores.sqlite.tallies import SQLiteTallies
 
 
@@ -30,6 +32,8 @@ class SQLiteStore:
         self.tallies = SQLiteTallies(self.database)
         self.outbox = SQLiteOutbox(self.database)
         self.keyring = SQLiteKeyring(self.database)
+        self.rights = SQLiteRights(self.database)
+        self.retention = SQLiteRetention(self.database)
         self.register = SQLiteRegister(self.database)
 
     @property

@@ -103,6 +103,8 @@ def test_the_secret_of_an_admin_token_as_json(assay):
             "must be one of opt_in, opt_out, exempt",
         ),
         (("keys", "sources", "create", "web", "--category", "C1"), "must have the form NAME=VALUE"),
+        (("keys", "sources", "create", "web", "--category", "C1=marketing"), "'marketing' is no purpose"),
+        (("keys", "sources", "create", "web", "--on-deny", "analytics=forget"), "must be one of store_restricted"),
         (("keys", "list"), "there is no database at assay.db"),
         (("counts", "--database", "else.db"), "there is no database at else.db"),
         (("settings", "--port", "high"), "setting port is 'high' (from flag --port)"),
@@ -134,12 +136,15 @@ def test_revoking_what_is_not_there_is_refused(assay):
     assert "no key 'key_none'" in assay("keys", "revoke", "key_none", exit_code=2)
 
 
+_NAMED = ("id", "name", "namespace", "invalid", "unplanned", "consent", "categories")
+
+
 def test_a_source_is_changed_by_what_is_named(assay):
     """What a change does not name stays; maps grow entry by entry."""
     assay("keys", "sources", "create", "web", "--unplanned", "allow", "--consent", "analytics=opt_in")
 
     assay(
-        "keys", "sources", "change", "web", "--name", "Web", "--consent", "pql_scoring=exempt", "--category", "C2=a, b"
+        "keys", "sources", "change", "web", "--name", "Web", "--consent", "pql_scoring=exempt", "--category", "C2=analytics, enrichment"
     )
 
     (source,) = read(assay, "keys", "sources", "list")
@@ -150,9 +155,26 @@ def test_a_source_is_changed_by_what_is_named(assay):
         "invalid": "quarantine",
         "unplanned": "allow",
         "consent": {"analytics": "opt_in", "pql_scoring": "exempt"},
-        "categories": {"C2": ["a", "b"]},
-    } == source
+        "categories": {"C2": ["analytics", "enrichment"]},
+    } == {name: source[name] for name in source if name in _NAMED}
     assert "analytics=opt_in" in assay("keys", "sources", "list")
+
+
+def test_a_source_says_how_consent_is_read(assay):
+    """Which signals count, what they deny, what follows, and how long a grant holds."""
+    assay("keys", "sources", "create", "web", "--on-deny", "analytics=drop", "--dnt", "third_party_share")
+    assay("keys", "sources", "change", "web", "--on-deny", "enrichment=anonymise", "--dnt", "ignore")
+    assay("keys", "sources", "change", "web", "--gpc", "sales_contact", "--google-consent", "--consent-days", "180")
+
+    (source,) = read(assay, "keys", "sources", "list")
+    assert {
+        "on_deny": {"analytics": "drop", "enrichment": "anonymise"},
+        "dnt": [],
+        "gpc": ["sales_contact"],
+        "google_consent": True,
+        "consent_days": 180,
+    } == {name: source[name] for name in ("on_deny", "dnt", "gpc", "google_consent", "consent_days")}
+    assert "analytics denied: drop" in assay("keys", "sources", "list")
 
 
 def test_a_source_is_not_made_twice(assay):

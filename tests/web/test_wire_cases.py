@@ -7,7 +7,7 @@ from cases_run import Answer, Recorded, load_cases, run_case, time_of
 from web_parts import House, make_house, without_door
 from werkzeug.test import Client, EnvironBuilder
 
-CASES = load_cases("bodies", "neighbours", "auth", "times", "answers")
+CASES = load_cases("bodies", "neighbours", "auth", "times", "answers", "consent")
 
 
 # Tidying a path is the door's work alone.

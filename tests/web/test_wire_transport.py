@@ -16,7 +16,7 @@ import pytest
 from cases_run import Answer, Recorded, check_answer, load_cases, run_case
 from web_parts import BROWSER_KEY, SERVER_KEY
 
-CASES = load_cases("bodies", "neighbours", "auth", "times", "answers")
+CASES = load_cases("bodies", "neighbours", "auth", "times", "answers", "consent")
 EVENT = {"type": "track", "event": "E", "userId": "u", "messageId": "m1", "writeKey": SERVER_KEY}
 BATCH = json.dumps({"batch": [EVENT]}).encode()
 

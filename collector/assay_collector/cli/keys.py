@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from typing import Any, cast, get_args
 
@@ -13,12 +13,12 @@ from assay_collector.cli.lazy import Refused
 from assay_collector.cli.opening import now, opened
 from assay_collector.cli.options import format_option, settings_options
 from assay_collector.cli.output import print_json, print_table
+from assay_collector.cli.source_consent import CONSENT_OPTIONS, consent_changes, consent_in_words
 from assay_collector.keys import ENTROPY_BYTES, KeyKind, new_key
 from assay_collector.settings import Resolved
 from assay_collector.store import Key, Keyring, PlanMode, Source
 
 _SOURCE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_CONSENT_STATES = ("opt_in", "opt_out", "exempt")
 
 
 @click.group()
@@ -140,18 +140,7 @@ def _source_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--unplanned", type=_MODE, help="What becomes of events the plan does not know.  [default: quarantine]"
         ),
-        click.option(
-            "--consent",
-            multiple=True,
-            metavar="PURPOSE=STATE",
-            help="What holds for a purpose when nothing was said: opt_in, opt_out or exempt. May be given repeatedly.",
-        ),
-        click.option(
-            "--category",
-            multiple=True,
-            metavar="CATEGORY=PURPOSE,...",
-            help="The purposes that a category of the consent manager stands for. May be given repeatedly.",
-        ),
+        *CONSENT_OPTIONS,
     )
     for option in reversed(options):
         command = option(command)
@@ -197,7 +186,7 @@ def list_sources(resolved: Resolved, format_: str) -> None:
         print_json([asdict(source) for source in found])
         return
     rows = [
-        (source.id, source.name, source.namespace, source.invalid, source.unplanned, _pairs(source.consent))
+        (source.id, source.name, source.namespace, source.invalid, source.unplanned, consent_in_words(source))
         for source in found
     ]
     print_table(("SOURCE", "NAME", "NAMESPACE", "INVALID", "UNPLANNED", "CONSENT"), rows)
@@ -213,37 +202,8 @@ def _source(keyring: Keyring, source_id: str) -> Source:
 
 def _changed(source: Source, options: Mapping[str, Any]) -> Source:
     changes = {name: value for name, value in options.items() if name in _PLAIN_FIELDS and value is not None}
-    if options["consent"]:
-        changes["consent"] = {**(source.consent or {}), **_consent(options["consent"])}
-    if options["category"]:
-        changes["categories"] = {**(source.categories or {}), **_categories(options["category"])}
+    changes |= consent_changes(source, options)
     return replace(source, **cast(Any, changes))
 
 
 _PLAIN_FIELDS = ("name", "namespace", "invalid", "unplanned")
-
-
-def _consent(entries: Iterable[str]) -> dict[str, str]:
-    consent = dict(_split(entry, "--consent") for entry in entries)
-    for purpose, state in consent.items():
-        if state not in _CONSENT_STATES:
-            raise click.BadParameter(
-                f"{purpose}={state}: the state must be one of {', '.join(_CONSENT_STATES)}", param_hint="--consent"
-            )
-    return consent
-
-
-def _categories(entries: Iterable[str]) -> dict[str, list[str]]:
-    pairs = (_split(entry, "--category") for entry in entries)
-    return {category: [purpose.strip() for purpose in purposes.split(",")] for category, purposes in pairs}
-
-
-def _split(entry: str, option: str) -> tuple[str, str]:
-    left, equals, right = entry.partition("=")
-    if not (left and equals and right):
-        raise click.BadParameter(f"{entry!r} must have the form NAME=VALUE", param_hint=option)
-    return left.strip(), right.strip()
-
-
-def _pairs(entries: Mapping[str, str] | None) -> str:
-    return ", ".join(f"{name}={value}" for name, value in (entries or {}).items())

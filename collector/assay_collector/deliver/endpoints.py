@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 from urllib.parse import SplitResult, urlsplit
 
+from assay.contract.consent import PURPOSES
 from assay.contract.errors import AssayError
 from assay_collector.deliver.addresses import refusal
 
 TIMEOUT_SECONDS_DEFAULT = 15.0
 TIMEOUT_SECONDS_MAX = 60.0
+PURPOSE_DEFAULT = "sales_contact"
 SECRET_BYTES_MIN = 24
 SECRET_BYTES_MAX = 64
 
@@ -52,6 +54,7 @@ class Endpoint:
     secret: str = field(repr=False)  # whsec_ and Base64 of 24 to 64 random bytes
     allow_private: bool = False  # whether loopback and private networks may be reached
     timeout_seconds: float = TIMEOUT_SECONDS_DEFAULT  # for one attempt as a whole, answer included
+    purpose: str = PURPOSE_DEFAULT  # what it does with what it hears; who denies this is not spoken of
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -63,6 +66,9 @@ class Endpoint:
         if not 0 < self.timeout_seconds <= TIMEOUT_SECONDS_MAX:
             self._refuse("timeout_seconds", f"must be more than 0 and at most {TIMEOUT_SECONDS_MAX:g} seconds")
 
+        if self.purpose not in PURPOSES:
+            self._refuse("purpose", f"must be one of {', '.join(PURPOSES)}")
+
     @classmethod
     def from_settings(cls, name: str, settings: Mapping[str, Any]) -> "Endpoint":
         """
@@ -70,7 +76,7 @@ class Endpoint:
 
         Args:
             name: The endpoint's name.
-            settings: `url` and `secret`; perhaps `allow_private` and `timeout_seconds`.
+            settings: `url` and `secret`; perhaps `allow_private`, `timeout_seconds` and `purpose`.
 
         Raises:
             InvalidEndpoint: A setting is missing, unknown, of the wrong type or refused.
@@ -153,4 +159,5 @@ _SETTINGS: dict[str, type | tuple[type, ...]] = {
     "secret": str,
     "allow_private": bool,
     "timeout_seconds": (int, float),
+    "purpose": str,
 }

@@ -11,7 +11,7 @@ from assay.contract.times import SECOND
 from assay_collector.deliver.endpoints import Endpoint
 from assay_collector.deliver.retry import Delivered, Retry, decide
 from assay_collector.deliver.sender import NoAnswer, Sender, SendResult
-from assay_collector.store import Delivery, Outbox, StoreUnavailable
+from assay_collector.store import Delivery, Outbox, OutboxMessage, StoreUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +19,13 @@ AT_ONCE_DEFAULT = 8
 POLL_SECONDS = 0.5
 # Beyond an attempt's own timeout, a lease covers resolving the host's name and recording the result.
 LEASE_MARGIN = 60 * SECOND
+
+
+MaySend = Callable[[OutboxMessage, str, int], bool]
+
+
+def _always(_message: OutboxMessage, _purpose: str, _now: int) -> bool:
+    return True
 
 
 class Deliverer:
@@ -40,12 +47,14 @@ class Deliverer:
         clock: Callable[[], int],
         jitter: Callable[[], float],
         at_once: int = AT_ONCE_DEFAULT,
+        may_send: MaySend = _always,
     ) -> None:
         """
         Args:
             endpoints: Messages to endpoints not among these stay in the outbox.
             clock: The time now.
             jitter: Uniform in [0, 1).
+            may_send: Whether a message may leave for an endpoint's purpose now; one that may not never will.
             at_once: Messages under way at one time; at least one for each endpoint, so more with many endpoints.
         """
         self._outbox = outbox
@@ -53,6 +62,7 @@ class Deliverer:
         self._endpoints = tuple(endpoints)
         self._clock = clock
         self._jitter = jitter
+        self._may_send = may_send
         self._share = max(1, at_once // max(1, len(self._endpoints)))
         self._under_way: Counter[str] = Counter()
         self._counting = threading.Lock()
@@ -115,6 +125,10 @@ class Deliverer:
 
     def _attempt(self, endpoint: Endpoint, delivery: Delivery, clock: Callable[[], int]) -> None:
         try:
+            if not self._may_send(delivery.message, endpoint.purpose, clock()):
+                self._outbox.withhold(delivery.message.message_id, endpoint.purpose)
+                log.info("assay.webhook_withheld", extra={**_fields(delivery), "purpose": endpoint.purpose})
+                return
             result = self._send(endpoint, delivery, clock())
             self._record(delivery, result, clock())
         except StoreUnavailable as error:

@@ -13,7 +13,9 @@ from typing import Any
 import msgspec
 
 from assay.contract.consent import SCORING_PURPOSES
+from assay.contract.times import INSTANT_MIN
 from assay_collector.identity.accounts import Attribution, attribute
+from assay_collector.identity.consent import forbids, next_expiry
 from assay_collector.pql.decision import EntityFacts
 from assay_collector.pql.definition import Catalogue, Definition, EntityKind, Exclusion, Signal, Trait
 from assay_collector.pql.matching import CompiledSignal
@@ -46,21 +48,35 @@ class Gatherer:
         self._exclusions = sorted(lists, key=lambda exclusion: exclusion.name)
         self._trait_keys = self._collect_trait_keys()
 
-    def person(self, facts: Facts, person: bytes) -> "Gathered":
-        """Everything about a person, given by its id."""
+    def person(self, facts: Facts, person: bytes, now: int = INSTANT_MIN) -> "Gathered":
+        """
+        Everything about a person, given by its id.
+
+        Args:
+            now: Which consent has expired by then.
+        """
         leaves = tuple(facts.leaves_of([person]).get(person, (person,)))
-        usable = self._person_facts(facts, leaves)
+        said = facts.consents(leaves, SCORING_PURPOSES)
+        is_refused = bool(said) and forbids(said, _users(facts, leaves), now)
+        usable = self._person_facts(facts, leaves, may_use=not is_refused)
         return Gathered(
             kind="user",
             ids=leaves,
             exclusions=self._exclusions_of(facts, "user", leaves),
             facts_under=lambda _: usable,
+            is_refused=is_refused,
+            consent_until=next_expiry(said, now),
         )
 
-    def account(self, facts: Facts, account: bytes) -> "Gathered":
-        """Everything about an account: what was done in it, and by its members without naming one."""
+    def account(self, facts: Facts, account: bytes, now: int = INSTANT_MIN) -> "Gathered":
+        """
+        Everything about an account: what was done in it, and by its members without naming one.
+
+        Args:
+            now: Which consent has expired by then.
+        """
         named = self._rows(facts, [account], "account")
-        members = Members(facts, account, {row.leaf for row in named.tallies})
+        members = Members(facts, account, {row.leaf for row in named.tallies}, now)
         unnamed = self._rows(facts, members.adopted_leaves, "account")
         traits = self._traits(facts, "account", [account])
         listed = self._excluded_people(facts, members.leaves)
@@ -79,13 +95,12 @@ class Gatherer:
             ids=(account,),
             exclusions=self._exclusions_of(facts, "account", [account]),
             facts_under=facts_under,
+            consent_until=members.consent_until,
         )
 
     # --- people ---
 
-    def _person_facts(self, facts: Facts, leaves: Sequence[bytes]) -> EntityFacts:
-        said = _consents(facts, leaves)
-        may_use = not said or not _denies(said, _users(facts, leaves))
+    def _person_facts(self, facts: Facts, leaves: Sequence[bytes], *, may_use: bool) -> EntityFacts:
         rows = self._rows(facts, leaves if may_use else (), "user")
         # A trait is no more to be used than an event is. Exclusion lists, which only leave people out, still see it.
         traits = self._traits(facts, "user", leaves) | self._account_traits_of(facts, leaves) if may_use else {}
@@ -184,7 +199,8 @@ class Gatherer:
         keys = self._trait_keys[kind]
         if not keys:
             return {}
-        return {Trait(kind, key): steps for key, steps in _histories(facts.traits(entities, keys)).items()}
+        found = (change for change in facts.traits(entities, keys) if change.scored)
+        return {Trait(kind, key): steps for key, steps in _histories(found).items()}
 
     def _exclusions_of(self, facts: Facts, kind: EntityKind, entities: Sequence[bytes]) -> frozenset[str]:
         """The names of the lists that this person or account is on."""
@@ -208,15 +224,21 @@ class Gathered:
         ids: tuple[bytes, ...],
         exclusions: frozenset[str],
         facts_under: Callable[[frozenset[str]], EntityFacts],
+        is_refused: bool = False,
+        consent_until: int | None = None,
     ) -> None:
         """
         Args:
             ids: The person's identifiers, or the account.
             exclusions: The names of the lists that the entity is on.
             facts_under: The facts, given the lists of users that do not count.
+            is_refused: The person's consent forbids to use anything of it.
+            consent_until: When a consent that is used ends by itself, so that time alone may change the facts.
         """
         self.kind = kind
         self.ids = ids
+        self.is_refused = is_refused
+        self.consent_until = consent_until
         self._exclusions = exclusions
         self._facts_under = lru_cache(maxsize=None)(facts_under)
 
@@ -231,7 +253,7 @@ class Gathered:
 class Members:
     """The people who did something in an account, or belong to it."""
 
-    def __init__(self, facts: Facts, account: bytes, named_leaves: set[bytes]) -> None:
+    def __init__(self, facts: Facts, account: bytes, named_leaves: set[bytes], now: int) -> None:
         joined = {row.leaf for row in facts.memberships(accounts=[account])}
         known = list(named_leaves | joined)
         self.people: dict[bytes, bytes] = dict(facts.people(known))
@@ -241,6 +263,7 @@ class Members:
         self.leaves: dict[bytes, Sequence[bytes]] = {person: grown.get(person, (person,)) for person in found}
         self.people.update({leaf: person for person, leaves in self.leaves.items() for leaf in leaves})
         self._facts = facts
+        self._now = now
         self._adopted = self._adoptions(account, {self.people.get(leaf, leaf) for leaf in joined})
 
     @property
@@ -258,12 +281,20 @@ class Members:
 
     @cached_property
     def _consenting(self) -> set[bytes]:
-        all_leaves = [leaf for leaves in self.leaves.values() for leaf in leaves]
         entries: dict[bytes, list[ConsentEntry]] = {}
-        for entry in _consents(self._facts, all_leaves):
+        for entry in self._said:
             entries.setdefault(self.people.get(entry.subject, entry.subject), []).append(entry)
-        users = _users(self._facts, [entry.subject for found in entries.values() for entry in found])
-        return {person for person in self.leaves if not _denies(entries.get(person, ()), users)}
+        users = _users(self._facts, [entry.subject for entry in self._said])
+        return {person for person in self.leaves if not forbids(entries.get(person, ()), users, self._now)}
+
+    @property
+    def consent_until(self) -> int | None:
+        """When a member's consent ends by itself."""
+        return next_expiry(self._said, self._now)
+
+    @cached_property
+    def _said(self) -> Sequence[ConsentEntry]:
+        return self._facts.consents([leaf for leaves in self.leaves.values() for leaf in leaves], SCORING_PURPOSES)
 
     def _adoptions(self, account: bytes, people: set[bytes]) -> dict[bytes, Attribution]:
         leaves = [leaf for person in people for leaf in self.leaves[person]]
@@ -327,31 +358,5 @@ def _scalar(value: Any) -> Any:
     return None if isinstance(value, dict | list) else value
 
 
-def _consents(facts: Facts, leaves: Sequence[bytes]) -> Sequence[ConsentEntry]:
-    return facts.consents(leaves, SCORING_PURPOSES)
-
-
 def _users(facts: Facts, leaves: Sequence[bytes]) -> frozenset[bytes]:
     return frozenset(id for id, known in facts.identifiers(leaves).items() if known.type == "user")
-
-
-def _denies(entries: Iterable[ConsentEntry], users: frozenset[bytes]) -> bool:
-    """
-    Whether a person's consent forbids using anything of it.
-
-    Per identifier the latest word counts, and denied beats granted at the same instant. A denial on one identifier
-    binds the whole person until the person itself, as a known user, grants again later; a grant on an anonymous
-    identifier does not spread.
-    """
-    latest: dict[tuple[str, bytes], tuple[int, bool]] = {}
-    for entry in entries:
-        key = (entry.purpose, entry.subject)
-        said = (entry.at, entry.state != "granted")
-        latest[key] = max(said, latest.get(key, said))
-    for (purpose, _), (denied_at, denies) in latest.items():
-        if denies and not any(
-            other == purpose and subject in users and not refuses and at > denied_at
-            for (other, subject), (at, refuses) in latest.items()
-        ):
-            return True
-    return False

@@ -8,19 +8,29 @@ agenda, not decided on the side, so there is one way only.
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial, reduce
 
 import msgspec
 
+from assay.contract.consent import SCORING_PURPOSES
+from assay_collector.identity.consent import covers
 from assay_collector.identity.rules import DEFAULT_IDENTITY_RULES, IdentityRules
-from assay_collector.pql.decision import decide
+from assay_collector.pql.decision import Judge
 from assay_collector.pql.definition import Catalogue, Definition, EntityKind
 from assay_collector.pql.explain import evidence
-from assay_collector.pql.ledger import reconcile
+from assay_collector.pql.happened import Happened
+from assay_collector.pql.ledger import reconcile, retract_open
+from assay_collector.pql.matching import SignalIndex
+from assay_collector.pql.patience import Patience, patience_of
 from assay_collector.qualify.gathering import Gathered, Gatherer
+from assay_collector.qualify.memory import Memory
+from assay_collector.qualify.refill import marks_of
 from assay_collector.qualify.resolving import resolve_component
 from assay_collector.store import (
+    PLAIN_CAUSES,
+    SHADOW,
     AgendaEntry,
     Decided,
     Facts,
@@ -53,16 +63,35 @@ class Qualifier:
         *,
         notify: Notify,
         identity: IdentityRules = DEFAULT_IDENTITY_RULES,
+        live_at: Mapping[str, int] | None = None,
+        release: Callable[[Sequence[bytes]], None] | None = None,
     ) -> None:
         """
         Args:
             notify: The outbox messages that a transition causes; pure.
+            release: Has events count that waited for a grant; None: by the signals of the catalogue. Where others are
+                tallied as well, whoever takes events in has to do it.
+            live_at: See `use`.
         """
         self._store = store
-        self._gatherer = Gatherer(catalogue)
         self._identity = identity
         self._notify = notify
         self._turn = store.turn
+        self._count_released = release or self._count_by_own_signals
+        self.use(catalogue, live_at)
+
+    def use(self, catalogue: Catalogue, live_at: Mapping[str, int] | None = None) -> None:
+        """
+        Decide by these definitions from now on; not to be called during a round.
+
+        Args:
+            live_at: Since when each has decided, by its id: what took effect later was not caused by its change. None:
+                all have for ever, or it does not matter.
+        """
+        self._gatherer = Gatherer(catalogue)
+        self._signals = SignalIndex(catalogue.signals)
+        self._memory = Memory()
+        self._live_at = live_at or {}
         self._definitions: dict[EntityKind, list[Definition]] = {"user": [], "account": []}
         for definition in catalogue.definitions:
             self._definitions[definition.entity].append(definition)
@@ -81,6 +110,7 @@ class Qualifier:
         if not entries:
             return 0
         entries = self._resolve_identities(entries, now)
+        self._release([entry.entity for entry in entries if entry.kind == "user" and "consent" in entry.causes])
         with self._store.snapshot() as facts:
             decided = self._decide_all(facts, entries, now)
         self._store.agenda.complete(decided, now)
@@ -94,9 +124,17 @@ class Qualifier:
         return total
 
     def preview(self, entries: Sequence[AgendaEntry], now: int) -> list[Decided]:
-        """What deciding these would append; nothing is written."""
-        with self._store.snapshot() as facts:
-            return self._decide_all(facts, entries, now)
+        """What deciding these would append, whatever was found before; nothing is written."""
+        remembered, self._memory = self._memory, Memory()
+        try:
+            with self._store.snapshot() as facts:
+                return self._decide_all(facts, entries, now)
+        finally:
+            self._memory = remembered
+
+    def forget(self) -> None:
+        """Forget what earlier decisions bear; whoever is due next is decided in full."""
+        self._memory = Memory()
 
     # --- identity ---
 
@@ -121,6 +159,22 @@ class Qualifier:
         self._store.agenda.resolve(resolutions, now)
         found = {touch.entity: touch.cause for resolution in resolutions for touch in resolution.touches}
         return [_with_cause(entry, found.get(entry.entity)) if entry.kind == "user" else entry for entry in entries]
+
+    # --- consent ---
+
+    def _release(self, leaves: Sequence[bytes]) -> None:
+        """Have events count that waited for a grant which is in the log by now."""
+        if not leaves:
+            return
+        with self._store.snapshot() as facts:
+            waiting = facts.waiting(leaves)
+            words = facts.consents([event.leaf for event in waiting], SCORING_PURPOSES) if waiting else ()
+        covered = [event.event_id for event in waiting if covers(words, event.leaf, event.purposes, event.at)]
+        if covered:
+            self._count_released(covered)
+
+    def _count_by_own_signals(self, event_ids: Sequence[bytes]) -> None:
+        self._store.events.release(event_ids, partial(marks_of, index=self._signals))
 
     # --- decisions ---
 
@@ -150,19 +204,39 @@ class Qualifier:
         return tuple(Touch("user", leaf, "account") for leaf in sorted(leaves))
 
     def _decide(self, facts: Facts, group: "_Group", now: int) -> tuple[tuple[Transition, ...], int | None]:
+        """What to append, and when time alone may change it. Who only had what its last decision bears is not read."""
+        subject = (group.kind, group.subject)
+        known = self._memory.recall(subject)
+        happened = group.happened
+        found: dict[str, Patience] = {}
+        if happened is not None:
+            found = {id: each.after(happened) for id, each in known.items() if each.bears(happened, now)}
+        appended: tuple[Transition, ...] = ()
         definitions = self._definitions[group.kind]
+        pending = [definition for definition in definitions if definition.id not in found]
+        if pending or not definitions:
+            appended, fresh = self._decide_anew(facts, group, pending, now)
+            found |= fresh
+        self._memory.keep(subject, found)
+        return appended, min((each.due_at for each in found.values() if each.due_at is not None), default=None)
+
+    def _decide_anew(
+        self, facts: Facts, group: "_Group", definitions: Sequence[Definition], now: int
+    ) -> tuple[tuple[Transition, ...], dict[str, Patience]]:
         if not definitions:
-            return (), None
-        gathered = self._gather(facts, group.kind, group.subject)
+            return self._retract_retired(facts.ledger(group.kind, [group.subject]), group.kind, now), {}
+        gathered = self._gather(facts, group.kind, group.subject, now)
         ledger = facts.ledger(group.kind, gathered.ids)
         causes = frozenset(cause for entry in group.entries for cause in entry.causes)
-        appended: list[Transition] = []
-        upcoming: list[int] = []
+        if gathered.is_refused and causes == {"timer"}:
+            causes |= {"consent"}  # what time has ended is the consent
+        appended = [*self._retract_retired(ledger, group.kind, now)]
+        found: dict[str, Patience] = {}
         for definition in definitions:
             usable = gathered.facts(definition)
-            verdict = decide(definition, usable, now)
-            if verdict.next_at is not None:
-                upcoming.append(verdict.next_at)
+            judge = Judge(definition, usable)
+            verdict = judge.verdict(now)
+            found[definition.id] = patience_of(judge, verdict, now).limited(gathered.consent_until)
             for id in sorted({group.subject, *(row.entity for row in ledger)}):
                 appended += reconcile(
                     definition,
@@ -172,12 +246,23 @@ class Qualifier:
                     [row for row in ledger if row.entity == id and row.definition == definition.id],
                     causes=causes,
                     now=now,
-                    evidence=lambda moment, d=definition, f=usable: _encode(evidence(d, f, moment.at)),  # type: ignore[misc]
+                    live_at=self._live_at.get(definition.id),
+                    evidence=lambda moment, d=definition, f=usable: _encode(evidence(d, f, moment.at, moment)),  # type: ignore[misc]
                 )
-        return tuple(appended), min(upcoming, default=None)
+        return tuple(appended), found
 
-    def _gather(self, facts: Facts, kind: EntityKind, subject: bytes) -> Gathered:
-        return self._gatherer.person(facts, subject) if kind == "user" else self._gatherer.account(facts, subject)
+    def _retract_retired(self, ledger: Sequence[Transition], kind: EntityKind, now: int) -> tuple[Transition, ...]:
+        """Nobody is qualified under a definition that decides no more. What a shadow said stays on record."""
+        running = {definition.id for definition in self._definitions[kind]}
+        retired: dict[tuple[str, bytes], list[Transition]] = {}
+        for row in ledger:
+            if row.definition not in running and not row.definition.startswith(SHADOW):
+                retired.setdefault((row.definition, row.entity), []).append(row)
+        return tuple(each for key in sorted(retired) for each in retract_open(retired[key], now))
+
+    def _gather(self, facts: Facts, kind: EntityKind, subject: bytes, now: int) -> Gathered:
+        gather = self._gatherer.person if kind == "user" else self._gatherer.account
+        return gather(facts, subject, now)
 
     def _messages(self, facts: Facts, transitions: Iterable[Transition]) -> tuple[OutboxMessage, ...]:
         found = list(transitions)
@@ -194,6 +279,13 @@ class _Group:
     kind: EntityKind
     subject: bytes  # a person or an account
     entries: tuple[AgendaEntry, ...]
+
+    @property
+    def happened(self) -> Happened | None:
+        """What happened to it, if plain events are all that did."""
+        if any(entry.causes - PLAIN_CAUSES for entry in self.entries):
+            return None
+        return reduce(Happened.and_more, (entry.happened for entry in self.entries))
 
 
 def _with_cause(entry: AgendaEntry, cause: str | None) -> AgendaEntry:
@@ -218,33 +310,49 @@ def _accounts_concerned(facts: Facts, group: _Group) -> tuple[Touch, ...]:
     accounts = {row.account for row in facts.memberships(leaves=leaves)}
     if causes - {"adoption"}:
         accounts |= set(facts.accounts_of(leaves))
-    return tuple(Touch("account", account, cause) for account in sorted(accounts) for cause in sorted(causes))  # type: ignore[arg-type]
+    happened = group.happened
+    return tuple(
+        Touch("account", account, cause, happened)  # type: ignore[arg-type]
+        for account in sorted(accounts)
+        for cause in sorted(causes)
+    )
 
 
 class Worker:
     """Runs a qualifier until told to stop."""
 
-    def __init__(self, qualifier: Qualifier, *, clock: Callable[[], int], interval_seconds: float) -> None:
+    def __init__(
+        self,
+        qualifier: Qualifier,
+        *,
+        clock: Callable[[], int],
+        interval_seconds: float,
+        upkeep: Callable[[int], bool] = lambda _: False,
+    ) -> None:
         """
         Args:
             interval_seconds: How long to rest when nobody is due.
+            upkeep: What else is to be done between rounds, a little at a time; says whether more of it waits.
         """
         self._qualifier = qualifier
         self._clock = clock
         self._interval = interval_seconds
+        self._upkeep = upkeep
 
     def run(self, stopping: threading.Event) -> None:
         """Decide whoever is due, until the event is set; the round under way is finished."""
         while not stopping.is_set():
-            if self._round() < ROUND_ENTRIES:
+            if not self._round():
                 stopping.wait(self._interval)
 
-    def _round(self) -> int:
+    def _round(self) -> bool:
+        """Whether there is more to be done."""
         try:
-            return self._qualifier.run_once(self._clock())
+            has_more = self._upkeep(self._clock())
+            return self._qualifier.run_once(self._clock()) >= ROUND_ENTRIES or has_more
         except StoreUnavailable as error:
             log.warning("assay.decide_postponed", extra={"reason": error.reason})
         except Exception:
             # A bug in deciding must not end deciding: the entries stay due, and every failure is on record.
             log.exception("assay.decide_failed")
-        return 0
+        return False

@@ -7,6 +7,7 @@ of Flask's routing and as Flask views.
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -86,7 +87,7 @@ class TrackingApi:
         try:
             body = read_body(environ, self._settings.body_bytes_max)
             self._check_density(body)
-            envelope = open_envelope(body, type)
+            envelope = _open_statements(body) if type == "consent" else open_envelope(body, type)
             self._check_size(envelope)
         except BodyRefused as refused:
             self._keep(refused.body, authorization, refused.code, refused.detail, received_at)
@@ -124,7 +125,8 @@ class TrackingApi:
             ),
         )
         self._metrics.count_outcomes(source.id, outcomes)
-        return _told(environ, outcomes)
+        unread = _told_of_statements(outcomes) if envelope.type == "consent" else None
+        return unread or _told(environ, outcomes)
 
     # --- keys ---
 
@@ -222,6 +224,15 @@ def _told(environ: Environ, outcomes: Sequence[Outcome]) -> Reply:
     return _OK
 
 
+def _told_of_statements(outcomes: Sequence[Outcome]) -> Reply | None:
+    """Who states what somebody refuses must hear it when that was not understood. None: all of it was."""
+    unread = sum(1 for outcome in outcomes if outcome.status == "quarantined")
+    if not unread:
+        return None
+    message = f"{unread} of {len(outcomes)} statements could not be read; the others are stored"
+    return problem(400, "invalid_consent", message, extra={"results": _results(outcomes)})
+
+
 def _results(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
     return [
         {
@@ -232,6 +243,16 @@ def _results(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
         }
         for outcome in outcomes
     ]
+
+
+def _open_statements(body: bytes) -> Envelope:
+    """One statement of consent, or a batch of them, whose messages need no type."""
+    if b'"batch"' in body:
+        try:
+            return replace(open_envelope(body, None), type="consent")
+        except UnreadableBody:
+            pass  # it may be one whose evidence has a batch
+    return open_envelope(body, "consent")
 
 
 class _Keyed(msgspec.Struct, rename="camel"):

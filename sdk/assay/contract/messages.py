@@ -1,11 +1,12 @@
-"""The six message types in their one canonical form, and what becomes of a message that has none."""
+"""The message types in their one canonical form, and what becomes of a message that has none."""
 
 from typing import Any, Literal
 
 import msgspec
 
-MessageType = Literal["identify", "track", "page", "screen", "group", "alias"]
-MESSAGE_TYPES: tuple[MessageType, ...] = ("identify", "track", "page", "screen", "group", "alias")
+# `consent` is our own: a plain statement of what somebody allows. The others are the protocol's.
+MessageType = Literal["identify", "track", "page", "screen", "group", "alias", "consent"]
+MESSAGE_TYPES: tuple[MessageType, ...] = ("identify", "track", "page", "screen", "group", "alias", "consent")
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
@@ -27,7 +28,7 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     sent_at: int | None
     received_at: int
     clamped: bool  # `at` would have lain in the future
-    properties: dict[str, Any]  # the traits, for identify and group
+    properties: dict[str, Any]  # the traits, for identify and group; for consent, what `read_statement` takes
     context: dict[str, Any]
     write_key: str | None = None  # an item's own key, where it names one
 

@@ -19,6 +19,7 @@ import msgspec
 from assay.contract.errors import AssayError
 from assay.contract.lenient_json import ESCAPED_NUL, clean, decode_plainly, load_leniently, load_or_none
 from assay.contract.messages import MESSAGE_TYPES, Event, MessageType, Rejection
+from assay.contract.statements import InvalidStatement, read_statement_of
 from assay.contract.times import INSTANT_MIN, MINUTE, UnreadableTime, parse_instant
 
 EVENT_BYTES_MAX = 32 * 1024
@@ -258,9 +259,9 @@ def read_item(
         return item
     try:
         return _canonical(item, data, type, arrival, new_id)
-    except _Refused as refused:
+    except (_Refused, InvalidStatement) as refused:
         return Rejection(
-            refused.code,
+            refused.code if isinstance(refused, _Refused) else "invalid_consent",
             refused.pointer,
             refused.detail,
             message_id=_cut(item.message_id, MESSAGE_ID_CHARS_MAX),
@@ -293,15 +294,20 @@ def _canonical(
     context = _read_object(item.context, "/context")
     if arrival.context:
         context = {**arrival.context, **context}
+    statement = read_statement_of(data) if kind == "consent" else None
     user_id = _read_id(item.user_id, "/userId")
     anonymous_id = _read_id(item.anonymous_id, "/anonymousId") or arrival.anonymous_id
     if user_id is None and anonymous_id is None:
         raise _Refused("no_user_anon_id", "", "one of userId and anonymousId is needed")
-    original_at = _read_time(item)
+    original_at = _read_time(item) if statement is None or statement.at is None else statement.said_at()
     sent_at = _sent_at(item.sent_at, arrival.sent_at)
     at, clamped = event_time(original_at, sent_at, arrival.received_at)
-    traits_type = kind in ("identify", "group")
-    properties = _read_traits(item, context) if traits_type else _read_object(item.properties, "/properties")
+    if statement is not None:
+        properties = statement.properties(at)
+    elif kind in ("identify", "group"):
+        properties = _read_traits(item, context)
+    else:
+        properties = _read_object(item.properties, "/properties")
     return Event(
         type=kind,
         name=_read_name(kind, item),

@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from sqlite3 import Connection
-from typing import Any
 
+from assay.contract.ids import event_id as derive_event_id
 from assay.contract.times import INSTANT_MAX, INSTANT_MIN
 from assay_collector.store import (
     ConsentEntry,
+    ConsentEvidence,
     EntityKind,
     EventRow,
     Identifier,
@@ -18,12 +19,22 @@ from assay_collector.store import (
     TallyItem,
     TraitChange,
     Transition,
+    Waiting,
 )
 from assay_collector.stores.sqlite.agenda import select_ledger
+from assay_collector.stores.sqlite.consent import (
+    select_dropped,
+    select_entries,
+    select_entries_of_events,
+    select_settings,
+    select_snapshots,
+    select_waiting,
+)
 from assay_collector.stores.sqlite.database import Database
-from assay_collector.stores.sqlite.events import select_events
+from assay_collector.stores.sqlite.events import select_by_id, select_events
 from assay_collector.stores.sqlite.identity import select_acts, select_links, select_memberships, select_shared
-from assay_collector.stores.sqlite.rows import chunks, marks, select_in
+from assay_collector.stores.sqlite.rows import marks, select_in
+from assay_collector.stores.sqlite.stops import stopped_among
 
 
 @contextmanager
@@ -54,19 +65,48 @@ class SQLiteFacts:
         return [TallyItem(*row) for row in select_in(self._connection, sql, entities)]
 
     def traits(self, entities: Sequence[bytes], keys: Sequence[str]) -> Sequence[TraitChange]:
-        columns = "entity, key, at, event_id, value"
+        columns = "entity, key, at, event_id, value, scored"
         sql = f"SELECT {columns} FROM traits WHERE entity = ? AND key IN ({marks(len(keys))})"
         return [
-            TraitChange(row[0], row[1], row[2], row[3], _bytes(row[4]))
+            TraitChange(row[0], row[1], row[2], row[3], _bytes(row[4]), bool(row[5]))
             for entity in dict.fromkeys(entities)
             for row in self._connection.execute(sql, [entity, *keys])
         ]
 
     def consents(self, subjects: Sequence[bytes], purposes: Sequence[str]) -> Sequence[ConsentEntry]:
-        columns = "subject, purpose, state, signal, at, received_at, event_id, evidence"
-        sql = f"SELECT {columns} FROM consent_log WHERE subject IN ({{}})"
-        rows = select_in(self._connection, sql, subjects)
-        return [_read_consent(row) for row in rows if row[1] in purposes]
+        said = [entry for entry in select_entries(self._connection, subjects) if entry.purpose in purposes]
+        # Who is suppressed, or erased and not yet gone, agrees to nothing, whatever was and will be said.
+        return said + [
+            ConsentEntry(id, purpose, "denied", "suppression", INSTANT_MAX, INSTANT_MAX, None, b"{}")
+            for id in sorted(stopped_among(self._connection, subjects))
+            for purpose in purposes
+        ]
+
+    def waiting(self, leaves: Sequence[bytes]) -> Sequence[Waiting]:
+        return select_waiting(self._connection, leaves)
+
+    def consent_evidence(self, message_id: str) -> Sequence[ConsentEvidence]:
+        sources = [row[0] for row in self._connection.execute("SELECT DISTINCT source FROM counters")]
+        ids = {derive_event_id(source, message_id): source for source in sources}
+        events = select_by_id(self._connection, list(ids))
+        snapshots = select_snapshots(self._connection, [e.consent_id for e in events if e.consent_id is not None])
+        entries = select_entries_of_events(self._connection, list(ids))
+        arrivals: list[tuple[str, int, bytes, EventRow | None]] = [
+            (event.source, event.received_at, event.event_id, event) for event in events
+        ]
+        arrivals += [(*row, None) for row in select_dropped(self._connection, list(ids))]
+        return [
+            ConsentEvidence(
+                source=source,
+                message_id=message_id,
+                received_at=received_at,
+                event=event,
+                snapshot=None if event is None or event.consent_id is None else snapshots.get(event.consent_id),
+                entries=[entry for entry in entries if entry.event_id == id],
+                settings=select_settings(self._connection, source, received_at),
+            )
+            for source, received_at, id, event in sorted(arrivals, key=lambda arrival: -arrival[1])
+        ]
 
     def links_of(self, ids: Sequence[bytes]) -> Sequence[LinkRow]:
         return select_links(self._connection, ids)
@@ -102,18 +142,14 @@ class SQLiteFacts:
         return select_events(self._connection, "leaf = ? AND at >= ? AND at < ?", (leaf, start, end))
 
     def trait_history(self, entities: Sequence[bytes]) -> Sequence[TraitChange]:
-        sql = "SELECT entity, key, at, event_id, value FROM traits WHERE entity IN ({})"
+        sql = "SELECT entity, key, at, event_id, value, scored FROM traits WHERE entity IN ({})"
         return [
-            TraitChange(row[0], row[1], row[2], row[3], _bytes(row[4]))
+            TraitChange(row[0], row[1], row[2], row[3], _bytes(row[4]), bool(row[5]))
             for row in select_in(self._connection, sql, entities)
         ]
 
     def events_by_id(self, ids: Sequence[bytes]) -> Sequence[EventRow]:
-        return [
-            row
-            for part in chunks(list(dict.fromkeys(ids)))
-            for row in select_events(self._connection, f"event_id IN ({marks(len(part))})", part)
-        ]
+        return select_by_id(self._connection, ids)
 
     def events_count(
         self, leaves: Sequence[bytes], start: int | None = None, end: int | None = None, *, unnamed: bool = False
@@ -132,11 +168,6 @@ class SQLiteFacts:
 
 def _numbers(values: Sequence[int]) -> str:
     return ",".join(str(int(value)) for value in values)
-
-
-def _read_consent(row: tuple[Any, ...]) -> ConsentEntry:
-    values = dict(zip(ConsentEntry.__struct_fields__, row, strict=True))
-    return ConsentEntry(**{**values, "event_id": values["event_id"] or None, "evidence": _bytes(values["evidence"])})
 
 
 def _bytes(text: str | bytes) -> bytes:

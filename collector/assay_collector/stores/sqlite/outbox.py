@@ -41,6 +41,15 @@ DIED = """
 UPDATE outbox SET state = 'dead', first = 0, attempts = attempts + 1, last_error = :error, leased_until = 0
 WHERE message_id = :message_id
 """
+# What tells of an erasure names whom; that must not outlast the telling, nor come back in what was answered.
+NOTICE = "SELECT 1 FROM outbox WHERE message_id = ? AND type = 'privacy.erased'"
+DIED_NOTICE = """
+UPDATE outbox SET body = json_set(body, '$.data.entity.externalId', NULL) WHERE message_id = :message_id
+"""
+WITHHELD = """
+UPDATE outbox SET state = 'withheld', first = 0, last_error = :reason, leased_until = 0, body = ''
+WHERE message_id = :message_id
+"""
 PROMOTE = """
 UPDATE outbox SET first = 1 WHERE first = 0 AND position = (
     SELECT min(position) FROM outbox WHERE state = 'pending' AND endpoint = :endpoint AND entity = :entity
@@ -101,16 +110,28 @@ class SQLiteOutbox:
 
     def failed(self, message_id: str, error: str, next_at: int | None) -> None:
         """See `Outbox.failed`."""
-        values = {"message_id": message_id, "error": error, "next_at": next_at}
+        values: dict[str, Any] = {"message_id": message_id, "error": error, "next_at": next_at}
         with self._database.transaction() as connection:
             lane = _lane(connection, message_id, "pending")
             if lane is None:
                 return
+            is_notice = connection.execute(NOTICE, (message_id,)).fetchone() is not None
+            values["error"] = error.partition(":")[0] if is_notice else error
             if next_at is None:
                 connection.execute(DIED, values)
+                if is_notice:
+                    connection.execute(DIED_NOTICE, {"message_id": message_id})
                 connection.execute(PROMOTE, lane)
             else:
                 connection.execute(FAILED, values)
+
+    def withhold(self, message_id: str, purpose: str) -> None:
+        """See `Outbox.withhold`."""
+        with self._database.transaction() as connection:
+            lane = _lane(connection, message_id, "pending")
+            if lane is not None:
+                connection.execute(WITHHELD, {"message_id": message_id, "reason": f"{purpose} is not consented to"})
+                connection.execute(PROMOTE, lane)
 
     def dead(self, *, endpoint: str | None, limit: int) -> Sequence[Delivery]:
         """See `Outbox.dead`."""

@@ -1,7 +1,7 @@
 """The event log over one SQLite file: events, quarantine and all that follows from an event, in one transaction."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from sqlite3 import Connection
 from typing import Any
 
@@ -9,11 +9,14 @@ from msgspec.structs import astuple
 
 from assay.contract.ids import event_id as derive_event_id
 from assay.contract.times import HOUR, INSTANT_MAX
+from assay_collector.pql.happened import NOTHING, Happened, bits_of
 from assay_collector.store import (
+    PLAIN_CAUSES,
     Admission,
+    Cause,
     CommitStatus,
-    ConsentEntry,
     Counts,
+    EntityKind,
     EventRow,
     Identifier,
     Mark,
@@ -25,17 +28,20 @@ from assay_collector.store import (
 )
 from assay_collector.stores.group_commit import GroupCommit
 from assay_collector.stores.sqlite.agenda import touch
+from assay_collector.stores.sqlite.consent import readable, release, select_dropped, write_consent, write_dropped
 from assay_collector.stores.sqlite.database import Database
 from assay_collector.stores.sqlite.identity import departed, spoken_of, write_links, write_memberships
-from assay_collector.stores.sqlite.rows import marks, select_in
+from assay_collector.stores.sqlite.rows import chunks, marks, select_in
+from assay_collector.stores.sqlite.stops import REFUSALS, Stops, judged, refusal_of
 
 KNOWN_MAX = 500_000
 SCAN_ROWS = 1_000
 
-_EVENT_COLUMNS = EventRow.__struct_fields__
-_QUARANTINE_COLUMNS = Quarantined.__struct_fields__
+EVENT_COLUMNS = EventRow.__struct_fields__
+_QUARANTINE_COLUMNS = tuple(name for name in Quarantined.__struct_fields__ if name != "names")
+_REFUSED = REFUSALS | {"consent_denied"}  # of what is refused, nothing is stored
 
-_INSERT_EVENT = f"INSERT INTO events ({','.join(_EVENT_COLUMNS)}) VALUES ({marks(len(_EVENT_COLUMNS))})"
+_INSERT_EVENT = f"INSERT INTO events ({','.join(EVENT_COLUMNS)}) VALUES ({marks(len(EVENT_COLUMNS))})"
 _INSERT_QUARANTINED = (
     f"INSERT INTO quarantine ({','.join(_QUARANTINE_COLUMNS)}) VALUES ({marks(len(_QUARANTINE_COLUMNS))})"
 )
@@ -45,14 +51,9 @@ _INSERT_CONFLICT = """
 """
 _INSERT_IDENTIFIER = "INSERT INTO identifiers (id, namespace, type, value) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _INSERT_PARTICIPATION = "INSERT INTO participations (leaf, account) VALUES (?, ?) ON CONFLICT DO NOTHING"
-_INSERT_TRAIT = "INSERT INTO traits (entity, key, at, event_id, value) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
-_INSERT_CONSENT = """
-    INSERT INTO consent_log (subject, purpose, state, signal, at, received_at, event_id, evidence)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+_INSERT_TRAIT = """
+    INSERT INTO traits (entity, key, at, event_id, value, scored) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
 """
-_INSERT_SNAPSHOT = (
-    "INSERT INTO consent_snapshots (consent_id, states, evidence) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
-)
 _UPSERT_TALLY = """
     INSERT INTO tallies (entity, signal, bucket, leaf, n, first_at, last_at) VALUES (?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT DO UPDATE SET n = n + excluded.n, first_at = min(first_at, excluded.first_at),
@@ -97,10 +98,16 @@ class SQLiteEventLog:
         admissions = [admission for request in requests for admission in request[0]]
         quarantined = [entry for request in requests for entry in request[1]]
         with self._database.transaction() as connection:
-            statuses, fresh = _sort_out(connection, admissions)
+            stops = self._database.stops.now(connection)
+            passed, refusals = judged(stops, admissions)
+            statuses, fresh = _sort_out(connection, passed)
             edges = self._write_fresh(connection, fresh)
-            _write_quarantined(connection, quarantined)
-            _count(connection, admissions, statuses, quarantined)
+            _write_quarantined(connection, [entry for entry in quarantined if stops.refusal(entry.names) is None])
+            dropped = [a for a, status in zip(passed, statuses, strict=True) if status == "consent_denied"]
+            if dropped:
+                touch(connection, write_dropped(connection, dropped), self._database.epoch)
+            statuses = _merged(refusals, statuses)
+            _count(connection, admissions, statuses, quarantined, stops)
         self._remember(fresh, edges)
         return _split(statuses, requests)
 
@@ -117,20 +124,19 @@ class SQLiteEventLog:
         write_links(connection, (link for a in fresh for link in a.links))
         write_memberships(connection, (m for a in fresh for m in a.memberships))
         connection.executemany(_INSERT_TRAIT, [_trait_values(trait) for a in fresh for trait in a.traits])
-        snapshots = {a.consent.consent_id: a.consent for a in fresh if a.consent is not None}
-        connection.executemany(
-            _INSERT_SNAPSHOT, [(id, said.states.decode(), said.evidence.decode()) for id, said in snapshots.items()]
-        )
-        connection.executemany(_INSERT_CONSENT, [_consent_values(entry) for a in fresh for entry in a.consents])
+        granted = write_consent(connection, fresh)
         write_marks(connection, (mark for a in fresh for mark in a.marks))
-        touches: dict[Touch, int] = {}
+        touches = _plain_touches(fresh)
         for admission in fresh:
             knows_more = self._add_edges(admission, edges)
             for entry in admission.touches:
+                if entry.cause in PLAIN_CAUSES:
+                    continue
                 # A client repeats who it is with every event; only what it had not said before can change anybody.
                 if entry.cause != "identity" or knows_more:
                     touches.setdefault(entry, admission.event.received_at)
-        touch(connection, touches | self._new_previous_names(connection, fresh))
+        touches |= self._new_previous_names(connection, fresh) | granted
+        touch(connection, touches, self._database.epoch)
         return edges
 
     def _new_previous_names(self, connection: Connection, fresh: Sequence[Admission]) -> dict[Touch, int]:
@@ -171,12 +177,25 @@ class SQLiteEventLog:
         self._known_participations = set()
         self._known_edges = {}
 
+    def release(self, event_ids: Sequence[bytes], marks_of: Callable[[EventRow], Iterable[Mark]]) -> int:
+        with self._database.transaction() as connection:
+            positions = {id: position for position, id in release(connection, event_ids)}
+            released = select_by_id(connection, list(positions))
+            marked = [(positions[event.event_id], mark) for event in released for mark in marks_of(event)]
+            write_marks(connection, readable(connection, marked))
+        return len(positions)
+
+    def refusal(self, ids: Sequence[bytes]) -> str | None:
+        with self._database.reading() as connection:
+            return refusal_of(connection, ids)
+
     def receipts(self, message_id: str) -> Sequence[ReceiptLine]:
         with self._database.reading() as connection:
             sources = [row[0] for row in connection.execute("SELECT DISTINCT source FROM counters")]
             ids = [derive_event_id(source, message_id) for source in sources]
             lines = list(_event_receipts(connection, ids))
             lines += _quarantine_receipts(connection, message_id)
+            lines += [_dropped_receipt(message_id, *row[:2]) for row in select_dropped(connection, ids)]
         return sorted(lines, key=lambda line: -line.received_at)
 
     def counts(self) -> Counts:
@@ -184,15 +203,19 @@ class SQLiteEventLog:
             rows = connection.execute("SELECT name, reason, sum(n) FROM counters GROUP BY name, reason").fetchall()
         totals: Counter[str] = Counter()
         reasons: dict[str, int] = {}
+        refused: dict[str, int] = {}
         for name, reason, n in rows:
             totals[name] += n
             if name == "quarantined":
                 reasons[reason] = n
+            elif name == "refused":
+                refused[reason] = n
         return Counts(
             stored=totals["stored"],
             duplicates=totals["duplicate"],
             conflicts=totals["conflict"],
             quarantined=dict(sorted(reasons.items())),
+            refused=dict(sorted(refused.items())),
         )
 
     def quarantine(self, *, reason: str | None, limit: int, before: bytes | None) -> Sequence[Quarantined]:
@@ -207,7 +230,7 @@ class SQLiteEventLog:
 
     def scan(self, after: int = 0, *, names: Collection[str] | None = None) -> Iterator[tuple[int, EventRow]]:
         where, wanted = tallied_where(names)
-        sql = f"SELECT seq,{','.join(_EVENT_COLUMNS)} FROM events WHERE seq > ? {where} ORDER BY seq LIMIT ?"
+        sql = f"SELECT seq,{','.join(EVENT_COLUMNS)} FROM events WHERE seq > ? {where} ORDER BY seq LIMIT ?"
         while True:
             # A page a snapshot, so that a long scan never keeps the write-ahead log from being checkpointed.
             with self._database.reading() as connection:
@@ -232,7 +255,7 @@ class SQLiteEventLog:
 
 def read_event(row: Sequence[Any]) -> EventRow:
     """An event from its columns, in the order of EventRow's fields."""
-    values = dict(zip(_EVENT_COLUMNS, row, strict=True))
+    values = dict(zip(EVENT_COLUMNS, row, strict=True))
     for column in ("properties", "context", "violations"):
         if isinstance(values[column], str):
             values[column] = values[column].encode()
@@ -249,15 +272,21 @@ def tallied_where(names: Collection[str] | None) -> tuple[str, Sequence[str]]:
 def select_tallied(connection: Connection, after: int, upto: int, names: Collection[str] | None) -> Iterator[EventRow]:
     """Events of these names that may be tallied, after a log position and up to another."""
     where, wanted = tallied_where(names)
-    sql = f"SELECT {','.join(_EVENT_COLUMNS)} FROM events WHERE seq > ? AND seq <= ? {where} ORDER BY seq"
+    sql = f"SELECT {','.join(EVENT_COLUMNS)} FROM events WHERE seq > ? AND seq <= ? {where} ORDER BY seq"
     for row in connection.execute(sql, (after, upto, *wanted)):
         yield read_event(row)
 
 
 def select_events(connection: Connection, where: str, parameters: Sequence[object]) -> list[EventRow]:
     """Events by a condition (SQL of ours, never input), by (at, event_id)."""
-    sql = f"SELECT {','.join(_EVENT_COLUMNS)} FROM events WHERE {where} ORDER BY at, event_id"
+    sql = f"SELECT {','.join(EVENT_COLUMNS)} FROM events WHERE {where} ORDER BY at, event_id"
     return [read_event(row) for row in connection.execute(sql, parameters)]
+
+
+def select_by_id(connection: Connection, ids: Sequence[bytes]) -> list[EventRow]:
+    """The events with these ids."""
+    parts = chunks(list(dict.fromkeys(ids)))
+    return [row for part in parts for row in select_events(connection, f"event_id IN ({marks(len(part))})", part)]
 
 
 def write_marks(connection: Connection, entries: Iterable[Mark]) -> None:
@@ -283,6 +312,20 @@ def write_marks(connection: Connection, entries: Iterable[Mark]) -> None:
     connection.executemany(_UPSERT_ITEM, [(*key, *value) for key, value in items.items()])
 
 
+def _plain_touches(fresh: Sequence[Admission]) -> dict[Touch, int]:
+    """Whom events alone touch, each once, with what they came to."""
+    found: dict[tuple[EntityKind, bytes, Cause], tuple[int, Happened]] = {}
+    for admission in fresh:
+        event = admission.event
+        for entry in admission.touches:
+            if entry.cause in PLAIN_CAUSES:
+                key = (entry.kind, entry.entity, entry.cause)
+                signals = bits_of(mark.signal for mark in admission.marks if mark.entity == entry.entity)
+                since, before = found.get(key, (event.received_at, NOTHING))
+                found[key] = (min(since, event.received_at), before.and_more(Happened(1, event.at, signals)))
+    return {Touch(*key, what): since for key, (since, what) in found.items()}
+
+
 def _sort_out(connection: Connection, admissions: Sequence[Admission]) -> tuple[list[CommitStatus], list[Admission]]:
     """Which events are new, which repeat a stored one, and which claim the id of another."""
     ids = [admission.event.event_id for admission in admissions]
@@ -295,7 +338,9 @@ def _sort_out(connection: Connection, admissions: Sequence[Admission]) -> tuple[
     for admission in admissions:
         event = admission.event
         digest = taken.get(event.event_id)
-        if digest is None:
+        if admission.dropped and digest != event.digest:
+            statuses.append("consent_denied")
+        elif digest is None:
             taken[event.event_id] = event.digest
             fresh.append(admission)
             statuses.append("stored")
@@ -306,6 +351,14 @@ def _sort_out(connection: Connection, admissions: Sequence[Admission]) -> tuple[
             statuses.append("conflict")
     connection.executemany(_INSERT_CONFLICT, [_conflict(event) for event in conflicts])
     return statuses, fresh
+
+
+def _merged(refusals: Sequence[CommitStatus | None], statuses: list[CommitStatus]) -> list[CommitStatus]:
+    """One status an admission, of those that were refused and those that passed."""
+    if len(statuses) == len(refusals):
+        return statuses
+    passed = iter(statuses)
+    return [next(passed) if refusal is None else refusal for refusal in refusals]
 
 
 def _conflict(event: EventRow) -> tuple[object, ...]:
@@ -332,15 +385,21 @@ def _count(
     admissions: Sequence[Admission],
     statuses: Sequence[CommitStatus],
     quarantined: Sequence[Quarantined],
+    stops: Stops,
 ) -> None:
     counter: Counter[tuple[str, str, str]] = Counter()
     for admission, status in zip(admissions, statuses, strict=True):
-        counter[status, admission.event.source, ""] += 1
+        if status in _REFUSED:
+            counter["refused", admission.event.source, status] += 1
+        else:
+            counter[status, admission.event.source, ""] += 1
         if status == "stored":
             for reason in admission.links_refused:
                 counter["link_refused", admission.event.source, reason] += 1
     for entry in quarantined:
-        counter["quarantined", entry.source, entry.reason] += 1
+        refusal = stops.refusal(entry.names)
+        key = ("quarantined", entry.reason) if refusal is None else ("refused", refusal)
+        counter[key[0], entry.source, key[1]] += 1
     connection.executemany(_COUNT, [(*key, n) for key, n in counter.items()])
 
 
@@ -373,14 +432,8 @@ def _event_values(event: EventRow) -> tuple[object, ...]:
 
 
 def _trait_values(change: TraitChange) -> tuple[object, ...]:
-    *head, value = astuple(change)
-    return (*head, value.decode())
-
-
-def _consent_values(entry: ConsentEntry) -> tuple[object, ...]:
-    *head, event_id, evidence = astuple(entry)
-    # Part of the key, where no NULL may stand.
-    return (*head, event_id or b"", evidence.decode())
+    *head, value, scored = astuple(change)
+    return (*head, value.decode(), scored)
 
 
 def _insert(connection: Connection, sql: str, rows: Iterable[object]) -> None:
@@ -415,6 +468,17 @@ def _event_receipts(connection: Connection, ids: Sequence[bytes]) -> Iterator[Re
             code="message_id_taken",
             detail="another payload was stored under this id before",
         )
+
+
+def _dropped_receipt(message_id: str, source: str, received_at: int) -> ReceiptLine:
+    return ReceiptLine(
+        source=source,
+        message_id=message_id,
+        status="refused",
+        received_at=received_at,
+        code="consent_denied",
+        detail="dropped: its person does not consent",
+    )
 
 
 def _quarantine_receipts(connection: Connection, message_id: str) -> list[ReceiptLine]:

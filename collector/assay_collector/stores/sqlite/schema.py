@@ -147,6 +147,33 @@ def m001_the_spine(db: Database) -> None:
             db.execute(statement)
 
 
+# Touches of each epoch have rows of their own, so that what is being decided is told apart from what comes meanwhile;
+# the timer's row has epoch 0. What was touched before this migration may have been anything: it is decided in full.
+_PATIENCE = (
+    "DROP INDEX agenda_by_due",
+    "ALTER TABLE agenda RENAME TO agenda_before",
+    """
+    CREATE TABLE agenda (
+        kind TEXT NOT NULL, entity BLOB NOT NULL, epoch INTEGER NOT NULL, due_at INTEGER NOT NULL,
+        version INTEGER NOT NULL, causes INTEGER NOT NULL, since INTEGER NOT NULL,
+        marks INTEGER NOT NULL, earliest INTEGER NOT NULL, signals INTEGER NOT NULL,
+        PRIMARY KEY (entity, kind, epoch)
+    ) WITHOUT ROWID
+    """,
+    "INSERT INTO agenda SELECT kind, entity, causes != 64, due_at, version, causes, since, 1, -62135596800000000, "
+    "4611686018427387903 FROM agenda_before",
+    "DROP TABLE agenda_before",
+    "CREATE INDEX agenda_by_due ON agenda (due_at)",
+)
+
+
+@migrations()
+def m002_patience(db: Database) -> None:
+    """The agenda tells what plain events came to."""
+    for statement in _PATIENCE:
+        db.execute(statement)
+
+
 # What is decided under, and every version of a definition that was ever known, are two things from here on.
 _VERSIONS = (
     "CREATE TABLE deciding (definition TEXT PRIMARY KEY, hash TEXT NOT NULL, live_at INTEGER NOT NULL) WITHOUT ROWID",
@@ -188,33 +215,6 @@ def m003_versions(db: Database) -> None:
         db.execute(statement)
 
 
-# A link's key tells by whose authority it is and in which direction, so that an order of arrival cannot hide either.
-_IDENTITY = """
-CREATE TABLE ledger (
-    low BLOB NOT NULL, high BLOB NOT NULL, kind TEXT NOT NULL, authorised INTEGER NOT NULL DEFAULT 0,
-    former BLOB NOT NULL DEFAULT x'', as_user BLOB, at INTEGER NOT NULL, event_id BLOB NOT NULL,
-    rule_version INTEGER NOT NULL DEFAULT 1, state TEXT NOT NULL DEFAULT 'active', reason TEXT,
-    again INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY (low, high, kind, authorised, former)
-) WITHOUT ROWID;
-INSERT INTO ledger (low, high, kind, at, event_id, rule_version, state, reason)
-    SELECT low, high, kind, at, event_id, rule_version, state, reason FROM links WHERE kind != 'alias';
-INSERT INTO ledger (low, high, kind, at, event_id, former)
-    SELECT low, high, kind, links.at, event_id, iif(events.leaf = low, high, low)
-    FROM links JOIN events USING (event_id) WHERE kind = 'alias';
-DROP TABLE links;
-ALTER TABLE ledger RENAME TO links;
-CREATE INDEX links_by_high ON links (high);
-CREATE INDEX links_by_user_reading ON links (as_user) WHERE as_user IS NOT NULL;
-CREATE INDEX links_refused ON links (reason) WHERE state != 'active';
-CREATE TABLE identity_acts (
-    act_id BLOB NOT NULL, low BLOB NOT NULL, high BLOB NOT NULL, at INTEGER NOT NULL, actor TEXT NOT NULL,
-    action TEXT NOT NULL, note TEXT NOT NULL, former BLOB NOT NULL,
-    PRIMARY KEY (low, high, act_id)
-) WITHOUT ROWID;
-CREATE INDEX identity_acts_by_high ON identity_acts (high);
-ALTER TABLE people ADD COLUMN shared_from INTEGER;
-ALTER TABLE memberships ADD COLUMN last_at INTEGER NOT NULL DEFAULT 0;
 _RIGHTS = """
 CREATE TABLE privacy_requests (
     request_id BLOB PRIMARY KEY, kind TEXT NOT NULL, state TEXT NOT NULL, requested_at INTEGER NOT NULL,
@@ -250,6 +250,33 @@ def m006_rights(db: Database) -> None:
             db.execute(statement)
 
 
+# A link's key tells by whose authority it is and in which direction, so that an order of arrival cannot hide either.
+_IDENTITY = """
+CREATE TABLE ledger (
+    low BLOB NOT NULL, high BLOB NOT NULL, kind TEXT NOT NULL, authorised INTEGER NOT NULL DEFAULT 0,
+    former BLOB NOT NULL DEFAULT x'', as_user BLOB, at INTEGER NOT NULL, event_id BLOB NOT NULL,
+    rule_version INTEGER NOT NULL DEFAULT 1, state TEXT NOT NULL DEFAULT 'active', reason TEXT,
+    again INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (low, high, kind, authorised, former)
+) WITHOUT ROWID;
+INSERT INTO ledger (low, high, kind, at, event_id, rule_version, state, reason)
+    SELECT low, high, kind, at, event_id, rule_version, state, reason FROM links WHERE kind != 'alias';
+INSERT INTO ledger (low, high, kind, at, event_id, former)
+    SELECT low, high, kind, links.at, event_id, iif(events.leaf = low, high, low)
+    FROM links JOIN events USING (event_id) WHERE kind = 'alias';
+DROP TABLE links;
+ALTER TABLE ledger RENAME TO links;
+CREATE INDEX links_by_high ON links (high);
+CREATE INDEX links_by_user_reading ON links (as_user) WHERE as_user IS NOT NULL;
+CREATE INDEX links_refused ON links (reason) WHERE state != 'active';
+CREATE TABLE identity_acts (
+    act_id BLOB NOT NULL, low BLOB NOT NULL, high BLOB NOT NULL, at INTEGER NOT NULL, actor TEXT NOT NULL,
+    action TEXT NOT NULL, note TEXT NOT NULL, former BLOB NOT NULL,
+    PRIMARY KEY (low, high, act_id)
+) WITHOUT ROWID;
+CREATE INDEX identity_acts_by_high ON identity_acts (high);
+ALTER TABLE people ADD COLUMN shared_from INTEGER;
+ALTER TABLE memberships ADD COLUMN last_at INTEGER NOT NULL DEFAULT 0;
 UPDATE memberships SET last_at = valid_from;
 """
 
@@ -260,3 +287,48 @@ def m004_identity(db: Database) -> None:
     for statement in _IDENTITY.split(";"):
         if statement.strip():
             db.execute(statement)
+
+
+_CONSENT = """
+ALTER TABLE consent_log ADD COLUMN expires_at INTEGER;
+ALTER TABLE consent_log ADD COLUMN policy TEXT;
+ALTER TABLE consent_log ADD COLUMN source TEXT;
+CREATE INDEX consent_log_by_event ON consent_log (event_id);
+ALTER TABLE consent_snapshots ADD COLUMN decision TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE traits ADD COLUMN scored INTEGER NOT NULL DEFAULT 1;
+UPDATE traits SET scored = 0 WHERE event_id IN (SELECT event_id FROM events WHERE scored = 0);
+CREATE TABLE consent_waiting (
+    leaf BLOB NOT NULL, at INTEGER NOT NULL, event_id BLOB NOT NULL, purposes TEXT NOT NULL,
+    PRIMARY KEY (leaf, at, event_id)
+) WITHOUT ROWID;
+CREATE INDEX consent_waiting_by_event ON consent_waiting (event_id);
+CREATE TABLE dropped (event_id BLOB PRIMARY KEY, source TEXT NOT NULL, received_at INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE source_versions (
+    source TEXT NOT NULL, since INTEGER NOT NULL, document TEXT NOT NULL, PRIMARY KEY (source, since)
+) WITHOUT ROWID;
+INSERT INTO source_versions SELECT id, changed_at, document FROM sources
+"""
+# Whatever the settings of a source were when an event came, they can be shown. And no line of the log is ever changed,
+# but for whom it is about and what it quotes, which erasure replaces.
+_CONSENT_TRIGGERS = (
+    """
+    CREATE TRIGGER a_source_was_made AFTER INSERT ON sources
+    BEGIN INSERT OR REPLACE INTO source_versions VALUES (NEW.id, NEW.changed_at, NEW.document); END
+    """,
+    """
+    CREATE TRIGGER a_source_was_changed AFTER UPDATE ON sources WHEN NEW.document != OLD.document
+    BEGIN INSERT OR REPLACE INTO source_versions VALUES (NEW.id, NEW.changed_at, NEW.document); END
+    """,
+    """
+    CREATE TRIGGER the_consent_log_is_append_only
+    BEFORE UPDATE OF purpose, at, state, signal, basis, policy_version, received_at, expires_at, policy, source
+    ON consent_log BEGIN SELECT RAISE(ABORT, 'the consent log is append-only'); END
+    """,
+)
+
+
+@migrations()
+def m005_consent(db: Database) -> None:
+    """Consent with expiry, policy and decision; events that wait for a grant, or were dropped; sources over time."""
+    for statement in (*_CONSENT.split(";"), *_CONSENT_TRIGGERS):
+        db.execute(statement)

@@ -5,7 +5,7 @@ import random
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from multiprocessing.util import Finalize
@@ -17,16 +17,18 @@ from assay.contract.errors import AssayError
 from assay.contract.ids import uuid7
 from assay.contract.plan import Plan
 from assay.plans import load_plan
-from assay_collector.definitions_folder import load_catalogue
+from assay_collector.definitions_folder import read_definitions_folder
 from assay_collector.deliver import Deliverer, Endpoint, webhook_messages
 from assay_collector.identity.identifiers import IDENTITY_KEY_BYTES, Identify, identifier_hasher
 from assay_collector.ingest.admission import Admitter
 from assay_collector.ingest.receiver import Receiver
 from assay_collector.outbound.http import HttpSender
 from assay_collector.pql.definition import Catalogue
+from assay_collector.pql.language import read_definitions
 from assay_collector.pql.matching import SignalIndex
+from assay_collector.qualify.keeper import Keeper
 from assay_collector.qualify.reading import Reader
-from assay_collector.qualify.refill import refill
+from assay_collector.qualify.versions import Written, follow_folder, write_down
 from assay_collector.qualify.worker import Qualifier, Worker
 from assay_collector.settings import Settings
 from assay_collector.store import Identifier, OutboxMessage, Store, Transition
@@ -56,6 +58,8 @@ class Loaded:
 
     plan: Plan | None
     catalogue: Catalogue
+    # The definitions with their texts; None: no folder is named, so that the register alone says what runs.
+    written: tuple[Written, ...] | None
     endpoints: tuple[Endpoint, ...]
 
 
@@ -67,9 +71,12 @@ def load(settings: Settings) -> Loaded:
         AssayError: With everything that is wrong in them.
     """
     plan = load_plan(settings.plan) if settings.plan else None
+    documents = read_definitions_folder(settings.definitions) if settings.definitions else {}
+    catalogue = read_definitions(documents, plan)
     return Loaded(
         plan=plan,
-        catalogue=load_catalogue(settings.definitions, plan) if settings.definitions else Catalogue(),
+        catalogue=catalogue,
+        written=write_down(documents, catalogue) if settings.definitions else None,
         endpoints=tuple(Endpoint.from_settings(webhook.name, webhook.table) for webhook in settings.webhooks),
     )
 
@@ -93,17 +100,26 @@ def create_app(settings: Settings | None = None) -> Flask:
         store = SQLiteStore(settings.database)
         parts.callback(store.close)
         identify = identifier_hasher(identity_key(settings, store))
-        refill(store, loaded.catalogue, now=now())
+        receiver = _receiver(store, loaded, identify)
+        reader = Reader(store, Catalogue(), identify, now)
+        qualifier = _qualifier(store, loaded, release=lambda event_ids: keeper.release(event_ids))
+        keeper = Keeper(store, receiver, qualifier, show=reader.use)
+        if loaded.written is not None:
+            follow_folder(store.register, loaded.written, now())
+        keeper.start(now())
         services = Services(
             store=store,
-            ingest=_receiver(store, loaded, identify),
-            explainer=Reader(store, loaded.catalogue, identify, now),
+            ingest=receiver,
+            explainer=reader,
             now=now,
             random=random.random,
         )
         app = build_app(services, _web_settings(settings))
         _start_deliver(parts, store, loaded)
-        _start_qualify(parts, store, loaded, settings)
+        worker = Worker(
+            qualifier, clock=now, interval_seconds=settings.decide_interval_seconds, upkeep=keeper.step
+        )
+        _start(parts, "assay-qualify", worker.run)
         app.extensions[_EXTENSION] = Finalize(None, parts.pop_all().close, exitpriority=_STOP_FIRST)
     return app
 
@@ -138,7 +154,7 @@ def identity_key(settings: Settings, store: Store) -> bytes:
 def _receiver(store: SQLiteStore, loaded: Loaded, identify: Identify) -> Receiver:
     return Receiver(
         store.events,
-        Admitter(identify, SignalIndex(loaded.catalogue.signals)),
+        Admitter(identify, SignalIndex(())),
         loaded.plan,
         new_message_id=lambda: uuid7(now(), secrets.token_bytes(10)),
         new_quarantine_id=lambda: bytes.fromhex(uuid7(now(), secrets.token_bytes(10)).replace("-", "")),
@@ -159,14 +175,12 @@ def _web_settings(settings: Settings) -> WebSettings:
     )
 
 
-def _start_qualify(parts: ExitStack, store: SQLiteStore, loaded: Loaded, settings: Settings) -> None:
+def _qualifier(store: SQLiteStore, loaded: Loaded, release: Callable[[Sequence[bytes]], None]) -> Qualifier:
     def notify(transition: Transition, identifier: Identifier | None) -> tuple[OutboxMessage, ...]:
         external_id = identifier.value if identifier else None
         return webhook_messages(transition, external_id=external_id, endpoints=loaded.endpoints, now=now())
 
-    qualifier = Qualifier(store, loaded.catalogue, notify=notify)
-    worker = Worker(qualifier, clock=now, interval_seconds=settings.decide_interval_seconds)
-    _start(parts, "assay-qualify", worker.run)
+    return Qualifier(store, Catalogue(), notify=notify, release=release)
 
 
 def _start_deliver(parts: ExitStack, store: Store, loaded: Loaded) -> None:

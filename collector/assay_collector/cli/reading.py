@@ -16,14 +16,15 @@ class Opened:
     """A database, its definitions, and who can explain it."""
 
     store: Store
-    catalogue: Catalogue
+    catalogue: Catalogue  # what decides
+    shadowed: Catalogue  # the same and the shadows
     reader: Reader
 
 
 @contextmanager
 def opened_for_reading(settings: Settings) -> Iterator[Opened]:
     """
-    The database and the definitions that the settings name.
+    The database, with the definitions that run in it; those that the settings name where none ever did.
 
     Raises:
         AssayError: One of them cannot be read.
@@ -31,8 +32,13 @@ def opened_for_reading(settings: Settings) -> Iterator[Opened]:
     # Needs the collector extra, which this module's importers may not have.
     from assay_collector.app import identity_key, load
     from assay_collector.identity.identifiers import identifier_hasher
+    from assay_collector.qualify.versions import running
 
-    catalogue = load(settings).catalogue
     with opened(settings.database) as store:
+        # What was registered decides; a folder does so only once a collector has read it.
+        found = running(store.register, now())
+        catalogue, shadowed = found.active, found.all
+        if not store.register.revision():
+            catalogue = shadowed = load(settings).catalogue
         reader = Reader(store, catalogue, identifier_hasher(identity_key(settings, store)), now)
-        yield Opened(store, catalogue, reader)
+        yield Opened(store, catalogue, shadowed, reader)

@@ -28,7 +28,7 @@ def verify(resolved: Resolved, format_: str) -> None:
     from assay_collector.verify import verify as run
 
     with opened_for_reading(resolved.settings) as opened:
-        store, catalogue = opened.store, opened.catalogue
+        store, catalogue = opened.store, opened.shadowed
         qualifier = Qualifier(store, catalogue, notify=_tell_nobody)
         total = store.events.counts().stored
         with click.progressbar(length=total, label="reading events", file=sys.stderr) as bar:

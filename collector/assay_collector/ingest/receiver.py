@@ -14,7 +14,9 @@ from assay.contract.plan import Plan
 from assay.contract.reading import EVENT_BYTES_MAX, Arrival, Envelope, read_item
 from assay.contract.violations import Violation
 from assay_collector.ingest.admission import Admitter, PlanFinding
+from assay_collector.ingest.fence import Fence
 from assay_collector.ingest.port import REFUSED_BYTES_MAX, RequestSignals
+from assay_collector.pql.matching import SignalIndex
 from assay_collector.store import Admission, EventLog, Outcome, PlanMode, Quarantined, Source
 
 # So many are read before others get their turn: a few milliseconds' work.
@@ -58,17 +60,31 @@ class Receiver:
         self._new_message_id = new_message_id
         self._new_quarantine_id = new_quarantine_id
         self._turn = turn
+        self._fence = Fence()
+
+    def look_for(self, signals: SignalIndex, begin: Callable[[], None]) -> None:
+        """
+        Take events in with other signals from now on.
+
+        Args:
+            begin: Called while no event is on its way: all before it are committed and were looked at as before, all
+                after it are looked at as from now on. When it raises, everything stays as it was.
+        """
+        with self._fence.exclusive():
+            begin()
+            self._admitter.use(signals)
 
     def receive(
         self, envelope: Envelope, source: Source, arrival: Arrival, signals: RequestSignals
     ) -> Sequence[Outcome]:
         arrival = _completed(arrival, envelope)
         sorting = _Sorting()
-        for first in range(0, len(envelope.items), ITEMS_A_TURN):
-            with self._turn:
-                for raw in envelope.items[first : first + ITEMS_A_TURN]:
-                    self._sort(raw, envelope, source, arrival, signals, sorting)
-        statuses = iter(self._log.commit(sorting.admissions, sorting.quarantined))
+        with self._fence.shared():
+            for first in range(0, len(envelope.items), ITEMS_A_TURN):
+                with self._turn:
+                    for raw in envelope.items[first : first + ITEMS_A_TURN]:
+                        self._sort(raw, envelope, source, arrival, signals, sorting)
+            statuses = iter(self._log.commit(sorting.admissions, sorting.quarantined))
         admitted = iter(sorting.admissions)
         return [_stored(next(admitted), next(statuses)) if outcome is None else outcome for outcome in sorting.outcomes]
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 
 from assay_collector.pql.definition import Definition, EntityKind
-from assay_collector.pql.lifecycle import Moment
+from assay_collector.pql.lifecycle import ENDS, Moment
 
 # What is learned this long after it took effect came late; below, it is just how long things take.
 LATE_AFTER = 3_600_000_000
@@ -69,6 +69,7 @@ def reconcile(
     causes: frozenset[str],
     now: int,
     evidence: Callable[[Moment], bytes],
+    live_at: int | None = None,
 ) -> tuple[Transition, ...]:
     """
     The transitions to append.
@@ -78,6 +79,7 @@ def reconcile(
         rows: What the ledger holds for this definition and entity.
         causes: What put the entity on the agenda.
         evidence: Computes a moment's evidence; called for what is new or corrected only.
+        live_at: Since when the ledger is decided under this definition: what took effect later is not put down to it.
 
     Returns:
         New, corrected and retracted steps; empty when the ledger already says so. Writing them and asking again gives
@@ -97,7 +99,7 @@ def reconcile(
         appended.append(
             Transition(
                 definition=definition.id,
-                definition_version=definition.version,
+                definition_version=definition.in_force(moment.at).version,
                 kind=definition.entity,
                 entity=entity,
                 episode=moment.episode,
@@ -106,20 +108,38 @@ def reconcile(
                 change=change,
                 effective_at=moment.at,
                 recorded_at=now,
-                cause=_cause(causes, moment.at, now),
+                cause=_cause(causes, moment.at, now, live_at),
                 evidence=evidence(moment),
             )
         )
     for key, row in standing(rows).items():
         if key not in wanted:
-            appended.append(_retraction(row, definition, _cause(causes, row.effective_at, now), now))
+            appended.append(_retraction(row, definition.version, _cause(causes, row.effective_at, now, live_at), now))
     return tuple(appended)
 
 
-def _retraction(row: Transition, definition: Definition, cause: str, now: int) -> Transition:
+def retract_open(rows: Iterable[Transition], now: int) -> tuple[Transition, ...]:
+    """
+    What has to be appended when a definition is retired: whoever is qualified under it is so no more.
+
+    What is over stays on record.
+
+    Args:
+        rows: What the ledger holds for the definition and one entity.
+    """
+    said = standing(rows)
+    over = {episode for episode, step in said if step in ENDS}
+    return tuple(
+        _retraction(row, row.definition_version, "definition", now)
+        for (episode, _), row in sorted(said.items())
+        if episode not in over
+    )
+
+
+def _retraction(row: Transition, version: int, cause: str, now: int) -> Transition:
     return Transition(
         definition=row.definition,
-        definition_version=definition.version,
+        definition_version=version,
         kind=row.kind,
         entity=row.entity,
         episode=row.episode,
@@ -133,7 +153,10 @@ def _retraction(row: Transition, definition: Definition, cause: str, now: int) -
     )
 
 
-def _cause(causes: frozenset[str], effective_at: int, now: int) -> str:
+def _cause(causes: frozenset[str], effective_at: int, now: int, live_at: int | None) -> str:
+    if "definition" in causes and live_at is not None and effective_at > live_at:
+        # Nobody had to change the definition for that; time alone brought it, if nothing else did.
+        causes = causes - {"definition"} or frozenset({"timer"})
     for cause, name in _CAUSES.items():
         if cause in causes:
             return name

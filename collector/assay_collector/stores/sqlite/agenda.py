@@ -7,6 +7,7 @@ from typing import Any, get_args
 from msgspec.structs import astuple
 
 from assay_collector.store import (
+    SHADOW,
     AgendaEntry,
     Cause,
     Decided,
@@ -132,7 +133,7 @@ class SQLiteAgenda:
             return count_links(connection)
 
     def qualified(self, *, definition: str | None, limit: int, offset: int) -> Sequence[Transition]:
-        narrowed = "" if definition is None else "AND t.definition = ?"
+        narrowed = f"AND t.definition NOT LIKE '{SHADOW}%'" if definition is None else "AND t.definition = ?"
         parameters = [*([] if definition is None else [definition]), limit, offset]
         with self._database.reading() as connection:
             return [_read_transition(row) for row in connection.execute(_QUALIFIED.format(narrowed), parameters)]

@@ -18,6 +18,7 @@ from assay.contract.errors import AssayError
 from assay.contract.personal import PII_CLASSES
 
 Network = IPv4Network | IPv6Network
+Action = Literal["keep", "hash", "drop"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 DEFAULT = "default"
@@ -126,7 +127,7 @@ def _read_origins(value: Any) -> frozenset[str]:
 def _read_actions(value: Any) -> tuple[tuple[str, str], ...]:
     entries = _pairs(value) if isinstance(value, str) else value.items()
     actions = {str(kind).strip(): str(action).strip() for kind, action in entries}
-    if not actions.keys() <= set(PII_CLASSES) or not set(actions.values()) <= set(_ACTIONS):
+    if not actions.keys() <= set(PII_CLASSES) or not set(actions.values()) <= set(get_args(Action)):
         raise ValueError
     return tuple(sorted(actions.items()))
 
@@ -156,7 +157,6 @@ def _choices(choices: tuple[str, ...]) -> Kind:
 
 
 _PASSPHRASE_LETTERS_MIN = 16
-_ACTIONS = ("keep", "hash", "drop")
 
 _TEXT = Kind("text", _read_text)
 _PASSPHRASE = Kind(
@@ -291,7 +291,7 @@ class Settings:
     decide_interval_seconds: float = _declare(
         _seconds(0.001, 60), 0.05, "The pause between two looks at who is due to be decided.", unit="s"
     )
-    personal_data: tuple[tuple[str, str], ...] = _declare(
+    personal_data: tuple[tuple[str, Action], ...] = _declare(
         _ACTIONS_BY_CLASS,
         (),
         "What becomes of each class of personal data before anything is stored; classes not named are kept.",

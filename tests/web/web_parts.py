@@ -9,6 +9,7 @@ from typing import Any
 from flask import Flask
 
 from assay.contract.messages import Event, Rejection
+from assay.contract.plan import Plan
 from assay.contract.reading import Arrival, Envelope, read_item
 from assay_collector.ingest.port import REFUSED_BYTES_MAX, RequestSignals
 from assay_collector.keys import digest_of
@@ -245,7 +246,11 @@ class House:
 
 
 def make_house(
-    settings: WebSettings | None = None, *, draining: Callable[[], bool] = lambda: False, random: float = 0.5
+    settings: WebSettings | None = None,
+    *,
+    draining: Callable[[], bool] = lambda: False,
+    random: float = 0.5,
+    plan: Plan | None = None,
 ) -> House:
     """A house in memory, its clock at NOW and its dice loaded."""
     store, ingest, clock = MemoryStore(), RecordingIngest(), [NOW]
@@ -256,6 +261,7 @@ def make_house(
         now=lambda: clock[0],
         random=lambda: random,
         draining=draining,
+        plan=plan,
     )
     return House(build_app(services, settings), store, ingest, clock)
 

@@ -8,6 +8,7 @@ from assay_collector.web.auth import Keys
 from assay_collector.web.door import Door
 from assay_collector.web.health import health_blueprint
 from assay_collector.web.metrics import Backlog, Metrics
+from assay_collector.web.plan import plan_blueprint
 from assay_collector.web.privacy import privacy_blueprint
 from assay_collector.web.problems import as_response, install
 from assay_collector.web.query import AnythingConverter, query_blueprint
@@ -42,6 +43,7 @@ def build_app(services: Services, settings: WebSettings | None = None) -> Flask:
     install(app, services.random)
     _add_tracking(app, tracking)
     app.register_blueprint(settings_blueprint(settings, keys, metrics))
+    app.register_blueprint(plan_blueprint(services.plan, keys))
     app.register_blueprint(query_blueprint(services, settings, keys))
     if services.office is not None:
         app.register_blueprint(privacy_blueprint(services.office, settings, keys))

@@ -20,7 +20,7 @@ WsgiApp = Callable[..., Iterable[bytes]]
 _SLASHES = re.compile("//+")
 # First words of Flask's paths that become labels; anything else is "other".
 _PRIVATE = frozenset({"receipts", "quarantine", "counts", "leads", "qualifications", "dead-letters", "privacy"})
-_FAMILIES = _PRIVATE | {"projects", "healthz", "readyz", "metrics"}
+_FAMILIES = _PRIVATE | {"projects", "plan", "healthz", "readyz", "metrics"}
 
 
 class Door:

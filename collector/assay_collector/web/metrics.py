@@ -72,6 +72,12 @@ class Metrics:
         self.events = Counter(
             "assay_events", "Messages by source and what became of them", ["source", "outcome"], registry=registry
         )
+        self.traffic = Counter(
+            "assay_marked_events",
+            "Stored events that are a bot's, or the house's own",
+            ["source", "traffic"],
+            registry=registry,
+        )
         self.refused = Counter("assay_requests_refused", "Tracking requests refused whole", ["code"], registry=registry)
         self.key_conflicts = Counter(
             "assay_key_conflicts", "Requests naming two write keys; the Authorization header's won", registry=registry
@@ -114,12 +120,14 @@ class Metrics:
 
     def count_outcomes(self, source: str, outcomes: Sequence[Outcome]) -> None:
         """What became of a request's messages."""
-        if len(outcomes) == 1:
+        if len(outcomes) == 1 and outcomes[0].traffic is None:
             self._outcome(source, outcomes[0].status).inc()
             return
         totals: dict[str, int] = {}
         for outcome in outcomes:
             totals[outcome.status] = totals.get(outcome.status, 0) + 1
+            if outcome.traffic is not None:
+                self.traffic.labels(source, outcome.traffic).inc()
         for status, total in totals.items():
             self._outcome(source, status).inc(total)
 
@@ -180,6 +188,7 @@ class Backlog(Collector):
         try:
             due, waited = store.agenda.backlog(self._services.now())
             pending = store.outbox.pending()
+            waiting, overdue = self._services.office.overdue() if self._services.office is not None else (0, 0)
         except StoreUnavailable:
             yield GaugeMetricFamily("assay_store_up", "Whether the store answers", 0)
             return
@@ -188,7 +197,6 @@ class Backlog(Collector):
         yield GaugeMetricFamily(
             "assay_agenda_wait_seconds", "How long the longest of them has waited", waited / 1_000_000
         )
-            waiting, overdue = self._services.office.overdue() if self._services.office is not None else (0, 0)
         yield GaugeMetricFamily("assay_outbox_pending", "Notifications waiting to be sent", pending)
         yield GaugeMetricFamily("assay_privacy_requests_open", "Requests of persons that are under way", waiting)
         yield GaugeMetricFamily("assay_privacy_requests_overdue", "Those of them that are past their date", overdue)

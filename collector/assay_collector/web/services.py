@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry
 
+from assay.contract.plan import Plan
 from assay_collector.ingest.port import Ingest
 from assay_collector.privacy.office import Office
 from assay_collector.store import Store
@@ -26,6 +27,7 @@ class Services:
     random: Callable[[], float]  # uniform in [0, 1)
     office: Office | None = None  # where persons' requests are entered; None: nowhere here
     draining: Callable[[], bool] = _never  # whether the process was told to stop
+    plan: Plan | None = None
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)  # where other stages add their metrics
 
 

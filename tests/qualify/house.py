@@ -14,6 +14,7 @@ from assay.contract.reading import Arrival, open_envelope
 from assay.contract.times import parse_instant
 from assay_collector.identity.identifiers import Identify, identifier_hasher
 from assay_collector.ingest.admission import Admitter
+from assay_collector.ingest.known_consent import KnownConsent
 from assay_collector.ingest.port import RequestSignals
 from assay_collector.ingest.receiver import Receiver
 from assay_collector.pql.definition import Catalogue
@@ -49,7 +50,7 @@ class House:
         self._ids = count(1)
         self.receiver = Receiver(
             self.store.events,
-            Admitter(IDENTIFY, SignalIndex(catalogue.signals)),
+            Admitter(IDENTIFY, SignalIndex(catalogue.signals), known_consent=KnownConsent(self.store.snapshot)),
             plan,
             new_message_id=lambda: f"drawn-{next(self._ids)}",
             new_quarantine_id=lambda: next(self._ids).to_bytes(16, "big"),
@@ -149,6 +150,7 @@ class House:
             for table in self._tables:
                 connection.execute(f"DELETE FROM {table}")
         self.store.events.forget_known()
+        self.qualifier.forget()
 
     def _lines(self) -> Iterator[Transition]:
         with self.store.database.reading() as connection:

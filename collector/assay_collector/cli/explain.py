@@ -8,6 +8,7 @@ from assay_collector.cli.options import format_option, settings_options
 from assay_collector.cli.output import print_json, printable
 from assay_collector.cli.reading import opened_for_reading
 from assay_collector.pql.explain import reasons
+from assay_collector.pql.losses import losses_in_words
 from assay_collector.pql.words import obstacle_in_words
 from assay_collector.settings import Resolved
 
@@ -69,6 +70,8 @@ def _print_entity(shown: dict[str, Any]) -> None:
                 f"    history: {row['step']} ({row['change']}) effective {row['effectiveAt']}, "
                 f"recorded {row['recordedAt']}, because of {row['cause']}{_ended_by(row['evidence'])}"
             )
+            if lost := losses_in_words(row["evidence"]):
+                _say(f"      {lost}")
         if not verdict["recorded"]:
             _say("    (the ledger has not caught up with this yet)")
 

@@ -13,6 +13,7 @@ from assay_collector.pql.definition import Catalogue, Definition, EntityKind
 from assay_collector.pql.explain import evidence, reasons, standing_at
 from assay_collector.pql.lacking import missing, nearness
 from assay_collector.pql.ledger import standing
+from assay_collector.pql.losses import losses_in_words
 from assay_collector.pql.words import in_words
 from assay_collector.qualify.gathering import Gathered, Gatherer
 from assay_collector.store import Facts, Identifier, Store, Transition
@@ -226,7 +227,13 @@ def _history(row: Transition) -> Json:
         "cause": row.cause,
         "version": row.definition_version,
         "evidence": _decode(row.evidence),
+        **_losses_of(row),
     }
+
+
+def _losses_of(row: Transition) -> Json:
+    lost = losses_in_words(_decode(row.evidence))
+    return {"audit": lost} if lost else {}
 
 
 def _lead(transition: Transition, identifier: Identifier | None) -> Json:

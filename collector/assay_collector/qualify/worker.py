@@ -17,11 +17,12 @@ import msgspec
 from assay.contract.consent import SCORING_PURPOSES
 from assay_collector.identity.consent import covers
 from assay_collector.identity.rules import DEFAULT_IDENTITY_RULES, IdentityRules
-from assay_collector.pql.decision import Judge
+from assay_collector.pql.decision import EntityFacts, Judge
 from assay_collector.pql.definition import Catalogue, Definition, EntityKind
 from assay_collector.pql.explain import evidence
 from assay_collector.pql.happened import Happened
-from assay_collector.pql.ledger import reconcile, retract_open
+from assay_collector.pql.ledger import reconcile, retract_open, speaking
+from assay_collector.pql.losses import losses
 from assay_collector.pql.matching import SignalIndex
 from assay_collector.pql.patience import Patience, patience_of
 from assay_collector.qualify.gathering import Gathered, Gatherer
@@ -49,6 +50,7 @@ ROUND_ENTRIES = 200
 # What a person's entry may be due for without concerning anybody's account.
 _OWN_CAUSES = frozenset({"event", "timer", "account"})
 
+_decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 Notify = Callable[[Transition, Identifier | None], tuple[OutboxMessage, ...]]
 
@@ -238,17 +240,19 @@ class Qualifier:
             verdict = judge.verdict(now)
             found[definition.id] = patience_of(judge, verdict, now).limited(gathered.consent_until)
             for id in sorted({group.subject, *(row.entity for row in ledger)}):
-                appended += reconcile(
+                rows = [row for row in ledger if row.entity == id and row.definition == definition.id]
+                found_now = reconcile(
                     definition,
                     id,
                     # An id that a merge retired says nothing any more; what it said is retracted.
                     verdict.moments if id == group.subject else (),
-                    [row for row in ledger if row.entity == id and row.definition == definition.id],
+                    rows,
                     causes=causes,
                     now=now,
                     live_at=self._live_at.get(definition.id),
                     evidence=lambda moment, d=definition, f=usable: _encode(evidence(d, f, moment.at, moment)),  # type: ignore[misc]
                 )
+                appended += [_with_losses(row, rows, definition, usable) for row in found_now]
         return tuple(appended), found
 
     def _retract_retired(self, ledger: Sequence[Transition], kind: EntityKind, now: int) -> tuple[Transition, ...]:
@@ -286,6 +290,17 @@ class _Group:
         if any(entry.causes - PLAIN_CAUSES for entry in self.entries):
             return None
         return reduce(Happened.and_more, (entry.happened for entry in self.entries))
+
+
+def _with_losses(
+    row: Transition, ledger: Sequence[Transition], definition: Definition, facts: EntityFacts
+) -> Transition:
+    """What consent takes back tells which criteria it took."""
+    if row.change != "retracted" or row.cause != "consent":
+        return row
+    before = speaking(ledger)[row.episode, row.step].evidence
+    lost = losses(_decode(before), evidence(definition, facts, row.effective_at), "consent")
+    return msgspec.structs.replace(row, evidence=_encode(lost))
 
 
 def _with_cause(entry: AgendaEntry, cause: str | None) -> AgendaEntry:

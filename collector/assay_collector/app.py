@@ -21,7 +21,9 @@ from assay_collector.definitions_folder import read_definitions_folder
 from assay_collector.deliver import Deliverer, Endpoint, webhook_messages
 from assay_collector.identity.identifiers import IDENTITY_KEY_BYTES, Identify, identifier_hasher
 from assay_collector.ingest.admission import Admitter
+from assay_collector.ingest.personal_data import DoorRules
 from assay_collector.ingest.receiver import Receiver
+from assay_collector.ingest.traffic import TrafficRules
 from assay_collector.outbound.http import HttpSender
 from assay_collector.pql.definition import Catalogue
 from assay_collector.pql.language import read_definitions
@@ -52,6 +54,14 @@ class IdentityKeyChanged(AssayError):
         )
 
 
+@dataclass(eq=False)
+class PersonalDataUnknown(AssayError):
+    """Personal data is to be hashed or dropped, and nothing says where it is."""
+
+    def __str__(self) -> str:
+        return "personal_data is set, but no plan says which properties are personal data; set plan, or leave it out"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Loaded:
     """What is read from folders and checked before anything starts."""
@@ -71,6 +81,8 @@ def load(settings: Settings) -> Loaded:
         AssayError: With everything that is wrong in them.
     """
     plan = load_plan(settings.plan) if settings.plan else None
+    if plan is None and settings.personal_data:
+        raise PersonalDataUnknown
     documents = read_definitions_folder(settings.definitions) if settings.definitions else {}
     catalogue = read_definitions(documents, plan)
     return Loaded(
@@ -99,8 +111,9 @@ def create_app(settings: Settings | None = None) -> Flask:
         parts.callback(claim.release)
         store = SQLiteStore(settings.database)
         parts.callback(store.close)
-        identify = identifier_hasher(identity_key(settings, store))
-        receiver = _receiver(store, loaded, identify)
+        key = identity_key(settings, store)
+        identify = identifier_hasher(key)
+        receiver = _receiver(store, loaded, settings, identify, key)
         reader = Reader(store, Catalogue(), identify, now)
         qualifier = _qualifier(store, loaded, release=lambda event_ids: keeper.release(event_ids))
         keeper = Keeper(store, receiver, qualifier, show=reader.use)
@@ -113,6 +126,7 @@ def create_app(settings: Settings | None = None) -> Flask:
             explainer=reader,
             now=now,
             random=random.random,
+            plan=loaded.plan,
         )
         app = build_app(services, _web_settings(settings))
         _start_deliver(parts, store, loaded)
@@ -151,15 +165,28 @@ def identity_key(settings: Settings, store: Store) -> bytes:
     return key
 
 
-def _receiver(store: SQLiteStore, loaded: Loaded, identify: Identify) -> Receiver:
+def _receiver(store: SQLiteStore, loaded: Loaded, settings: Settings, identify: Identify, key: bytes) -> Receiver:
+    personal_data = _personal_data(settings, loaded.plan, key)
     return Receiver(
         store.events,
-        Admitter(identify, SignalIndex(())),
+        Admitter(
+            identify,
+            SignalIndex(()),
+            personal_data=personal_data,
+            traffic=TrafficRules(settings.internal_networks, settings.counted_traffic),
+        ),
         loaded.plan,
         new_message_id=lambda: uuid7(now(), secrets.token_bytes(10)),
         new_quarantine_id=lambda: bytes.fromhex(uuid7(now(), secrets.token_bytes(10)).replace("-", "")),
         turn=store.turn,
+        personal_data=personal_data,
     )
+
+
+def _personal_data(settings: Settings, plan: Plan | None, key: bytes) -> DoorRules | None:
+    if plan is None or not settings.personal_data:
+        return None
+    return DoorRules(plan, dict(settings.personal_data), key, unread=settings.personal_data_unread)
 
 
 def _web_settings(settings: Settings) -> WebSettings:

@@ -13,8 +13,10 @@ from assay.contract.plan import Outcome as PlanOutcome
 from assay.contract.plan import Plan
 from assay.contract.reading import EVENT_BYTES_MAX, Arrival, Envelope, read_item
 from assay.contract.violations import Violation
+from assay_collector.ingest.addresses import truncate_addresses
 from assay_collector.ingest.admission import Admitter, PlanFinding
 from assay_collector.ingest.fence import Fence
+from assay_collector.ingest.personal_data import DoorRules
 from assay_collector.ingest.port import REFUSED_BYTES_MAX, RequestSignals
 from assay_collector.pql.matching import SignalIndex
 from assay_collector.store import Admission, EventLog, Outcome, PlanMode, Quarantined, Source
@@ -47,14 +49,17 @@ class Receiver:
         new_message_id: Callable[[], str],
         new_quarantine_id: Callable[[], bytes],
         turn: AbstractContextManager[Any],
+        personal_data: DoorRules | None = None,
     ) -> None:
         """
         Args:
             plan: None: every event is taken as it is.
             new_quarantine_id: Draws 16 bytes that ascend with time.
             turn: Held while computing; see the store adapter for why threads take turns.
+            personal_data: What is kept of it in the quarantine; the admitter has the same. None: all.
         """
         self._log = log
+        self._personal_data = personal_data
         self._admitter = admitter
         self._plan = plan
         self._new_message_id = new_message_id
@@ -115,7 +120,9 @@ class Receiver:
         if isinstance(finding, PlanFinding):
             # The connection's address is the person's own only where a browser stands at its other end.
             ip = signals.ip if signals.browser or event.context.get("direct") is True else None
-            admission = self._admitter.admit(event, source, finding, gpc=signals.gpc, ip=ip)
+            admission = self._admitter.admit(
+                event, source, finding, gpc=signals.gpc, ip=ip, user_agent=signals.user_agent
+            )
             sorting.admissions.append(admission)
             sorting.outcomes.append(None)
             return
@@ -185,8 +192,14 @@ class Receiver:
             schema_version=_short(context.get("schemaVersion")),
             library=_short(library.get("name")),
             library_version=_short(library.get("version")),
-            raw=raw,
+            raw=self._kept(raw, rejection),
         )
+
+    def _kept(self, raw: bytes, rejection: Rejection) -> bytes:
+        """What of a message may be kept."""
+        if self._personal_data is not None:
+            raw = self._personal_data.clean_raw(raw, rejection.type, rejection.name)
+        return truncate_addresses(raw)
 
 
 def _completed(arrival: Arrival, envelope: Envelope) -> Arrival:
@@ -224,7 +237,8 @@ def _rejected(event: Event, code: str, pointer: str, detail: str) -> Rejection:
 
 def _stored(admission: Admission, status: str) -> Outcome:
     code = "message_id_taken" if status == "conflict" else None
-    return Outcome(admission.event.message_id, status, code)  # type: ignore[arg-type]
+    traffic = admission.traffic if status == "stored" else None
+    return Outcome(admission.event.message_id, status, code, traffic=traffic)  # type: ignore[arg-type]
 
 
 def _short(value: object) -> str | None:

@@ -131,7 +131,7 @@ def _compare_component(facts: Facts, resolution: Resolution) -> Iterator[str]:
 
 def _compare_ledger(store: Store, qualifier: Qualifier, entities: list[bytes], now: int) -> list[str]:
     entries = [
-        AgendaEntry(touch.kind, touch.entity, now, 0, frozenset({"event"}), now)
+        AgendaEntry(touch.kind, touch.entity, now, (), frozenset({"event"}), now)
         for touch in touches_of(store, entities)
     ]
     return [

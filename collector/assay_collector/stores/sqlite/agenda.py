@@ -4,10 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from sqlite3 import Connection
 from typing import Any, get_args
 
-from msgspec.structs import astuple
+from msgspec.structs import astuple, replace
 
+from assay_collector.pql.happened import ANYTHING, NOTHING, Happened
 from assay_collector.store import (
     SHADOW,
+    PLAIN_CAUSES,
     AgendaEntry,
     Cause,
     Decided,
@@ -21,23 +23,36 @@ from assay_collector.stores.sqlite.database import Database
 from assay_collector.stores.sqlite.identity import count_links, select_linked, write_act, write_resolutions
 from assay_collector.stores.sqlite.outbox import append as append_to_outbox
 from assay_collector.stores.sqlite.rows import chunks, marks, select_in
+from assay_collector.stores.sqlite.stops import Stops
 
 # Causes are kept as one bit each, so that touches combine by a plain OR.
 _BITS = {cause: 1 << position for position, cause in enumerate(get_args(Cause))}
 
-# Who waits for a timer and is touched before it is due is not decided because of the timer.
-# A new entry's version begins anywhere: if all began alike, completing an entry that was settled before could take off
+# A new row's version begins anywhere: if all began alike, completing an entry that was settled before could take off
 # another, touched since.
-_TOUCH = f"""
-    INSERT INTO agenda (kind, entity, due_at, version, causes, since)
-    VALUES (?, ?, ?, random() & 0xffffffffffff, ?, ?)
-    ON CONFLICT (entity, kind) DO UPDATE SET due_at = min(due_at, excluded.due_at), version = version + 1,
-        causes = (CASE WHEN due_at > excluded.due_at THEN causes & ~{_BITS["timer"]} ELSE causes END) | excluded.causes,
-        since = min(since, excluded.since)
+_TOUCH = """
+    INSERT INTO agenda (kind, entity, epoch, due_at, version, causes, since, marks, earliest, signals)
+    VALUES (?, ?, ?, ?, random() & 0xffffffffffff, ?, ?, ?, ?, ?)
+    ON CONFLICT (entity, kind, epoch) DO UPDATE SET due_at = min(due_at, excluded.due_at), version = version + 1,
+        causes = causes | excluded.causes, since = min(since, excluded.since), marks = marks + excluded.marks,
+        earliest = min(earliest, excluded.earliest), signals = signals | excluded.signals
 """
-_FINISH = "DELETE FROM agenda WHERE entity = ? AND kind = ? AND version = ?"
-# With a next moment the entry stays, but nothing that was touched before is a cause any more.
-_POSTPONE = "UPDATE agenda SET due_at = ?, since = ?, causes = ? WHERE entity = ? AND kind = ? AND version = ?"
+_ROWS = "SELECT epoch, version, causes FROM agenda WHERE entity = ? AND kind = ?"
+_FINISH = "DELETE FROM agenda WHERE entity = ? AND kind = ? AND epoch = ? AND version = ?"
+# A timer has a row of its own, which touches leave alone.
+_TIMER_EPOCH = 0
+_SET_TIMER = f"""
+    INSERT INTO agenda (kind, entity, epoch, due_at, version, causes, since, marks, earliest, signals)
+    VALUES (?1, ?2, {_TIMER_EPOCH}, ?3, random() & 0xffffffffffff, {_BITS["timer"]}, ?3, {NOTHING.marks},
+        {NOTHING.earliest}, {NOTHING.signals})
+    ON CONFLICT (entity, kind, epoch) DO UPDATE SET due_at = excluded.due_at, since = excluded.since,
+        version = version + 1 WHERE due_at != excluded.due_at
+"""
+_STOP_TIMER = f"DELETE FROM agenda WHERE entity = ? AND kind = ? AND epoch = {_TIMER_EPOCH}"
+_BACKLOG = """
+    SELECT count(*), min(since) FROM (
+        SELECT min(since) AS since FROM agenda WHERE due_at <= ? GROUP BY entity, kind)
+"""
 
 TRANSITION_COLUMNS = Transition.__struct_fields__
 _INSERT_TRANSITION = (
@@ -72,26 +87,30 @@ class SQLiteAgenda:
         entries = list(touches)
         for part in chunks(entries, 5_000):
             with self._database.transaction() as connection:
-                touch(connection, dict.fromkeys(part, now))
+                touch(connection, dict.fromkeys(part, now), self._database.epoch)
 
     def take(self, now: int, limit: int) -> Sequence[AgendaEntry]:
+        self._database.epoch += 1
         sql = """
-            SELECT kind, entity, due_at, version, causes, since FROM agenda
+            SELECT kind, entity, epoch, version, due_at, causes, since, marks, earliest, signals FROM agenda
             WHERE due_at <= ? ORDER BY due_at LIMIT ?
         """
+        found: dict[tuple[EntityKind, bytes], list[tuple[Any, ...]]] = {}
         with self._database.reading() as connection:
-            rows = connection.execute(sql, (now, limit)).fetchall()
-        return [
-            AgendaEntry(kind, entity, due_at, version, _causes(bits), since)
-            for kind, entity, due_at, version, bits, since in rows
-        ]
+            for kind, entity, *row in connection.execute(sql, (now, limit)):
+                found.setdefault((kind, entity), []).append(tuple(row))
+        return [_entry(kind, entity, rows) for (kind, entity), rows in found.items()]
 
     def complete(self, decided: Sequence[Decided], now: int) -> None:
         with self._database.transaction() as connection:
+            stops = self._database.stops.now(connection)
+            decided = [result for result in decided if not (stops and _is_overtaken(connection, result, stops))]
             for result in decided:
-                self._append(connection, result)
+                self._append(connection, _allowed(result, stops) if stops else result)
                 self._settle(connection, result)
-            touch(connection, {entry: now for result in decided for entry in result.touches})
+            touches = {entry: now for result in decided for entry in result.touches}
+            allowed = {entry: at for entry, at in touches.items() if entry.entity not in stops.erased}
+            touch(connection, allowed, self._database.epoch)
 
     def _append(self, connection: Connection, result: Decided) -> None:
         for transition in result.transitions:
@@ -102,17 +121,22 @@ class SQLiteAgenda:
 
     def _settle(self, connection: Connection, result: Decided) -> None:
         entry = result.entry
-        key = (entry.entity, entry.kind, entry.version)
+        keys = [(entry.entity, entry.kind, *row) for row in entry.version]
+        # Whoever comes late has nothing to say about the timer either.
+        if sum(connection.execute(_FINISH, key).rowcount for key in keys) == 0:
+            return
         if result.next_at is None:
-            connection.execute(_FINISH, key)
+            connection.execute(_STOP_TIMER, (entry.entity, entry.kind))
         else:
-            connection.execute(_POSTPONE, (result.next_at, result.next_at, _BITS["timer"], *key))
+            connection.execute(_SET_TIMER, (entry.kind, entry.entity, result.next_at))
 
     def resolve(self, resolutions: Sequence[Resolution], now: int) -> None:
         touches = [entry for resolution in resolutions for entry in resolution.touches]
         with self._database.transaction() as connection:
-            write_resolutions(connection, resolutions)
-            touch(connection, dict.fromkeys(touches, now))
+            erased = self._database.stops.now(connection).erased
+            # Who was erased while this was being found out is nobody's part any more.
+            write_resolutions(connection, [each for each in resolutions if erased.isdisjoint(each.people)])
+            touch(connection, {entry: now for entry in touches if entry.entity not in erased})
 
     def act(self, act: IdentityAct, now: int) -> None:
         with self._database.transaction() as connection:
@@ -140,20 +164,36 @@ class SQLiteAgenda:
 
     def backlog(self, now: int) -> tuple[int, int]:
         with self._database.reading() as connection:
-            count, oldest = connection.execute(
-                "SELECT count(*), min(since) FROM agenda WHERE due_at <= ?", (now,)
-            ).fetchone()
+            count, oldest = connection.execute(_BACKLOG, (now,)).fetchone()
         return count, max(0, now - oldest) if count else 0
 
 
-def touch(connection: Connection, touches: Mapping[Touch, int]) -> None:
-    """Put entities on the agenda from the given instants on, inside the caller's transaction."""
-    combined: dict[tuple[str, bytes], tuple[int, int]] = {}
+def touch(connection: Connection, touches: Mapping[Touch, int], epoch: int = 1) -> None:
+    """
+    Put entities on the agenda from the given instants on, inside the caller's transaction.
+
+    Args:
+        epoch: The database's present one, where touches of an entity come often.
+    """
+    combined: dict[tuple[str, bytes], tuple[int, int, Happened]] = {}
     for entry, now in touches.items():
         key = (entry.kind, entry.entity)
-        at, bits = combined.get(key, (now, 0))
-        combined[key] = (min(at, now), bits | _BITS[entry.cause])
-    connection.executemany(_TOUCH, [(*key, at, bits, at) for key, (at, bits) in combined.items()])
+        what = entry.happened or (ANYTHING if entry.cause in PLAIN_CAUSES else NOTHING)
+        at, bits, before = combined.get(key, (now, 0, NOTHING))
+        combined[key] = (min(at, now), bits | _BITS[entry.cause], before.and_more(what))
+    rows = [(*key, epoch, at, bits, at, *what) for key, (at, bits, what) in combined.items()]
+    connection.executemany(_TOUCH, rows)
+
+
+def _entry(kind: EntityKind, entity: bytes, rows: Sequence[tuple[Any, ...]]) -> AgendaEntry:
+    """The rows of one entity as one entry."""
+    bits, happened = 0, NOTHING
+    for _, _, _, causes, _, *what in rows:
+        bits, happened = bits | causes, happened.and_more(Happened(*what))
+    versions = tuple((row[0], row[1]) for row in rows)
+    return AgendaEntry(
+        kind, entity, min(row[2] for row in rows), versions, _causes(bits), min(row[4] for row in rows), happened
+    )
 
 
 def select_ledger(connection: Connection, kind: EntityKind, entities: Sequence[bytes]) -> list[Transition]:
@@ -163,6 +203,24 @@ def select_ledger(connection: Connection, kind: EntityKind, entities: Sequence[b
     return sorted(
         (row for row in rows if row.kind == kind),
         key=lambda row: (row.recorded_at, row.definition, row.episode, row.revision),
+    )
+
+
+def _is_overtaken(connection: Connection, result: Decided, stops: Stops) -> bool:
+    """Whether it was decided from facts of somebody who was erased meanwhile; then it is decided again."""
+    entry = result.entry
+    if entry.entity in stops.erased:
+        return True
+    rows = connection.execute(_ROWS, (entry.entity, entry.kind))
+    return any((epoch, version) not in entry.version and causes & _BITS["erasure"] for epoch, version, causes in rows)
+
+
+def _allowed(result: Decided, stops: Stops) -> Decided:
+    """Nothing is written about the erased, and nothing sent about the suppressed."""
+    return replace(
+        result,
+        transitions=tuple(row for row in result.transitions if row.entity not in stops.erased),
+        outbox=tuple(message for message in result.outbox if message.entity not in stops),
     )
 
 

@@ -80,7 +80,8 @@ class SQLiteEventLog:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._group_commit: GroupCommit[_Request, Sequence[CommitStatus]] = GroupCommit(self._write, StoreUnavailable)
-        # What is stored already, so that it need not be written again with every event.
+        # What is stored already, so that it need not be written again with every event; as of which generation of stops.
+        self._known_at = 0
         self._known_identifiers: set[bytes] = set()
         self._known_participations: set[tuple[bytes, bytes | None]] = set()
         # Links and memberships, with the earliest instant that is stored of each.
@@ -99,6 +100,10 @@ class SQLiteEventLog:
         quarantined = [entry for request in requests for entry in request[1]]
         with self._database.transaction() as connection:
             stops = self._database.stops.now(connection)
+            if self._database.stops.generation != self._known_at:
+                # Rows were removed, perhaps by another process.
+                self.forget_known()
+                self._known_at = self._database.stops.generation
             passed, refusals = judged(stops, admissions)
             statuses, fresh = _sort_out(connection, passed)
             edges = self._write_fresh(connection, fresh)

@@ -234,6 +234,7 @@ CREATE TABLE suppressions (
 CREATE TABLE recipients (entity BLOB NOT NULL, endpoint TEXT NOT NULL, PRIMARY KEY (entity, endpoint)) WITHOUT ROWID;
 ALTER TABLE tombstones ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX tombstones_by_generation ON tombstones (generation);
+CREATE INDEX participations_by_account ON participations (account);
 CREATE INDEX conflicts_by_leaf ON conflicts (leaf);
 CREATE INDEX conflicts_by_receipt ON conflicts (received_at);
 CREATE INDEX quarantine_by_receipt ON quarantine (received_at);

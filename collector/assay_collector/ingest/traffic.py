@@ -9,12 +9,13 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Final, Literal
 
 from crawleruseragents import CRAWLER_USER_AGENTS_DATA
 
 from assay.contract.messages import Event
+from assay_collector.ingest.addresses import parse_address
 
 Traffic = Literal["bot", "internal"]
 TRAFFIC: Final[tuple[Traffic, ...]] = ("bot", "internal")
@@ -59,11 +60,8 @@ class TrafficRules:
     def _is_internal(self, address: object) -> bool:
         if not isinstance(address, str):
             return False
-        try:
-            parsed = ip_address(address.strip())
-        except ValueError:
-            return False
-        return any(parsed in network for network in self.internal_networks)
+        parsed = parse_address(address)
+        return parsed is not None and any(parsed in network for network in self.internal_networks)
 
 
 NO_RULES: Final = TrafficRules()

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parents[1]
 SCHEMAS = ROOT / "schemas" / "planboard"
+WORKED = ROOT / "schemas" / "worked"
 START_SECONDS_MAX = 30.0
 
 
@@ -49,14 +50,14 @@ def _children(pid: int) -> list[int]:
 
 @contextlib.contextmanager
 def collector(*, definitions: bool = True) -> Iterator[Server]:
-    """A collector on a fresh database, with Planboard's plan and definitions."""
+    """A collector on a fresh database, with Planboard's plan and the twelve worked definitions."""
     with tempfile.TemporaryDirectory(prefix="assay-bench-") as folder:
         database = Path(folder) / "assay.db"
         _assay("keys", "sources", "create", "bench", "--database", str(database))
         key = _assay("keys", "create", "--source", "bench", "--database", str(database))
         arguments = ["--database", str(database), "--plan", str(SCHEMAS / "plan")]
         if definitions:
-            arguments += ["--definitions", str(SCHEMAS / "definitions")]
+            arguments += ["--definitions", str(WORKED)]
         port = free_port()
         command = [sys.executable, "-m", "assay_collector", "serve", "--port", str(port), *arguments]
         with _running(command, port) as process:

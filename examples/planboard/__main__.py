@@ -21,7 +21,7 @@ def main(context: click.Context, seed: int, scale: float, faults: str) -> None:
     """A project-management product with planted truth, ending now."""
     # The start of the day, so that the same command gives the same messages all day long.
     today = int(time.time()) // 86_400 * 86_400 * 1_000_000
-    context.obj = build(seed, scale, today, FAULTS[faults]())
+    context.obj = build(seed, scale, today, FAULTS[faults](), as_of=int(time.time() * 1_000_000))
 
 
 @main.command()

@@ -20,6 +20,7 @@ _WORK = {
     "Document Shared": 1,
     "Asset Uploaded": 1,
     "File Uploaded": 1,
+    "App Installed": 0.3,
     "Search Performed": 2,
     "Storage Measured": 1,
     "Calendar Created": 0.4,
@@ -114,10 +115,11 @@ class Background:
 
     def _works(self, team: Team, who: Person, days: int, *, management: bool = False, **how: Unpack[How]) -> None:
         stage, rng = self._stage, self._rng
-        what = _WORK | (_MANAGEMENT if management else {})
+        what = {**_WORK, **(_MANAGEMENT if management else {})}
         if team.account.test:
             # Whether a user of a test account is a test user is not the simulator's to say: none gets that far.
-            what.pop("Task Assigned")
+            for last_step in ("Task Assigned", "Onboarding Completed", "App Installed"):
+                what.pop(last_step, None)
         names, weights = list(what), list(what.values())
         if rng.random() < 0.3:
             how = {**how, "named": team.account}  # some clients always name the account

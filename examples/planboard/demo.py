@@ -23,8 +23,9 @@ import click
 import httpx
 from examples.planboard.drive import deliver
 from examples.planboard.faults import Faults
-from examples.planboard.simulation import Simulation, build
+from examples.planboard.simulation import REQUEST_SECONDS_MAX, Simulation, build
 from examples.planboard.truth import Entity
+from examples.planboard.world import SECOND
 
 from assay.contract.times import parse_instant
 
@@ -60,7 +61,8 @@ class Collector:
 def main(seed: int, scale: float, keep: bool | None) -> None:
     """Start a collector, let a simulated product live, and see who qualifies."""
     with running_collector(ROOT / "var" / "demo") as collector:
-        simulation = build(seed, scale, _start_of_today(), Faults.every())
+        now = int(time.time() * 1_000_000)
+        simulation = build(seed, scale, _start_of_today(), Faults.every(), as_of=now)
         click.echo(f"\nPlanboard, a simulated product, sends {len(simulation.messages):,} messages through the SDK,")
         click.echo("with duplicates, late and disordered events, wrong clocks, bots and broken events among them.\n")
         _send(simulation, collector)
@@ -69,6 +71,7 @@ def main(seed: int, scale: float, keep: bool | None) -> None:
         _show_leads(leads)
         counts_agree = _show_counts(simulation, collector.get("/v1/counts"))
         truth_met = _show_truth(simulation, leads)
+        truth_met = _show_ended(simulation, collector) and truth_met
         if keep if keep is not None else sys.stdout.isatty():
             _keep_serving(collector, leads)
         elif not (truth_met and counts_agree):
@@ -206,6 +209,38 @@ def _show_truth(simulation: Simulation, leads: list[dict[str, Any]]) -> bool:
         "the truth was not met",
     )
     return not differences
+
+
+def _show_ended(simulation: Simulation, collector: Collector) -> bool:
+    """Qualifications that have ended are no leads any more; the ledger remembers them."""
+    ended = [
+        (definition, entity, episodes[0].since, episodes[0].until)
+        for definition, found in simulation.courses.items()
+        for entity, episodes in found.items()
+        if episodes[0].until is not None
+    ]
+    wrong = [case for case in ended if not _is_told(collector, simulation, *case)]
+    for definition, entity, *_ in wrong[:20]:
+        click.echo(f"  {definition}: {entity} should have qualified and ended, and has not")
+    _say_whether(
+        not wrong, f"all {len(ended)} that had expired or ended did so on time", "something did not end on time"
+    )
+    return not wrong
+
+
+def _is_told(
+    collector: Collector, simulation: Simulation, definition: str, entity: Entity, since: int, until: int
+) -> bool:
+    answer = collector.get(f"/v1/qualifications/{entity.id}", kind=entity.kind)["entities"][0]
+    (told,) = [each for each in answer["definitions"] if each["definition"] == definition]
+    last = {(row["episode"], row["step"]): row for row in told["history"]}
+    stands = [row for row in last.values() if row["episode"] == 1 and row["change"] != "retracted"]
+    times = sorted(parse_instant(row["effectiveAt"]) for row in stands if not row["step"].startswith("stage:"))
+    # A clock that was repaired is right up to the time that its message took.
+    slack = REQUEST_SECONDS_MAX * SECOND if any(message.skew for message in simulation.messages) else 0
+    return len(times) == 2 and all(
+        0 <= at - at_best <= slack for at, at_best in zip(times, (since, until), strict=True)
+    )
 
 
 def _say_whether(good: bool, yes: str, no: str) -> None:

@@ -10,7 +10,7 @@ from examples.planboard.background import Background
 from examples.planboard.faults import Faults, deliver_in_order, skew_clocks, spoil
 from examples.planboard.messages import Diary, Message, write_instant
 from examples.planboard.scenes import Plant, Stage, plant_all
-from examples.planboard.truth import Entity, Truth, recount
+from examples.planboard.truth import Courses, Entity, Truth, open_now, recount
 from examples.planboard.world import SECOND, World
 
 # 2026-03-31T00:00:00Z, so that tests are the same every day.
@@ -35,6 +35,8 @@ class Simulation:
     """Everything that is sent, in the order of delivery, and everything that must come of it."""
 
     messages: Sequence[Message]
+    # Every qualification, the ended ones too, and who is qualified now.
+    courses: Courses
     truth: Truth
     # The same if every message whose clock needs repair was under way for the longest time allowed.
     truth_at_latest: Truth
@@ -60,7 +62,9 @@ class Simulation:
         return sentences
 
 
-def build(seed: int = 7, scale: float = 1.0, now: int = DEFAULT_NOW, faults: Faults | None = None) -> Simulation:
+def build(
+    seed: int = 7, scale: float = 1.0, now: int = DEFAULT_NOW, faults: Faults | None = None, as_of: int | None = None
+) -> Simulation:
     """
     Simulate the product's last three months.
 
@@ -69,8 +73,10 @@ def build(seed: int = 7, scale: float = 1.0, now: int = DEFAULT_NOW, faults: Fau
         scale: 1 is about 8,000 messages. Every scene is played at least once, which takes some 5,000.
         now: Everything happens before this instant; microseconds since 1970. Not after the collector's clock.
         faults: What goes wrong; default: a little of everything.
+        as_of: The moment at which the truth is asked for, as some qualifications end by themselves; default: `now`.
     """
     faults = faults or Faults()
+    as_of = now if as_of is None else as_of
 
     def rng(purpose: str) -> Random:
         # One generator a purpose, so that turning one knob leaves everything else as it was.
@@ -85,10 +91,12 @@ def build(seed: int = 7, scale: float = 1.0, now: int = DEFAULT_NOW, faults: Fau
     good = skew_clocks(good, faults, rng("clocks"))
     everything = good + planted_bad + spoil(good, faults, rng("bad"))
     messages = deliver_in_order(everything, faults, rng("order"))
+    courses = recount(messages, as_of)
     return Simulation(
         messages=messages,
-        truth=recount(messages),
-        truth_at_latest=recount([_under_way(message) for message in messages]),
+        courses=courses,
+        truth=open_now(courses),
+        truth_at_latest=open_now(recount([_under_way(message) for message in messages], as_of)),
         plants=plants,
         expected_counts=_count(messages),
     )

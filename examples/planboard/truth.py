@@ -4,17 +4,18 @@ The planted truth: who really qualifies for each definition, and since when.
 A plain recount over the list of good events, by hand for each definition. It shares no code and no idea with the
 collector: no definitions are read, no tallies kept, no order assumed. When the two disagree, one of them is wrong.
 
-All six conditions are monotone (only "at least", over all time or over a window anchored to a first event), so a
-criterion holds from the instant of its k-th event on, and a condition from the latest of its criteria on.
+All eight conditions are monotone (only "at least", over all time or over a window anchored to a first event), so a
+criterion holds from the instant of its k-th event on, and a condition from the latest of its criteria on. What comes
+and goes beside them is said for each: a pause before it counts, an end after so many days, another path for some.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from examples.planboard.messages import Message
-from examples.planboard.world import COMPETITOR_DOMAINS, DAY, DISPOSABLE_DOMAINS, HOUR, STAFF_DOMAIN
+from examples.planboard.world import COMPETITOR_DOMAINS, DAY, DISPOSABLE_DOMAINS, HOUR, MINUTE, STAFF_DOMAIN
 
 
 class Entity(NamedTuple):
@@ -27,8 +28,17 @@ class Entity(NamedTuple):
         return f"{self.kind}:{self.id}"
 
 
-# Definition id -> who qualifies -> since when (effective_at, microseconds since 1970).
+class Episode(NamedTuple):
+    """One qualification; microseconds since 1970."""
+
+    since: int
+    until: int | None = None  # when it ended; None: it has not
+
+
+# Definition id -> who is qualified -> since when (effective_at, microseconds since 1970).
 Truth = Mapping[str, Mapping[Entity, int]]
+# Definition id -> who ever was -> every qualification, in order of time.
+Courses = Mapping[str, Mapping[Entity, tuple[Episode, ...]]]
 
 # Definition id -> whether it qualifies users or accounts.
 DEFINITIONS: Mapping[str, Literal["user", "account"]] = {
@@ -38,6 +48,8 @@ DEFINITIONS: Mapping[str, Literal["user", "account"]] = {
     "team-messaging-depth": "account",
     "workspace-activated": "account",
     "trial-high-intent": "account",
+    "composite-onboarding": "user",
+    "storage-upgrade": "user",
 }
 
 
@@ -52,25 +64,36 @@ class Deed:
     account: str | None
 
 
-def recount(messages: Iterable[Message]) -> Truth:
+def recount(messages: Iterable[Message], as_of: int) -> Courses:
     """
-    Who qualifies, and since when.
+    Who qualified, since when, and until when.
 
     Args:
         messages: Anything that was sent, in any order, with any duplicates and bad events among it.
+        as_of: The moment at which it is asked; nothing is said of what time alone will do after it.
     """
     good = {m.message_id: m for m in messages if m.bad is None}
     history = _History(sorted(good.values(), key=lambda m: (m.at, m.message_id)))
-    found: dict[str, dict[Entity, int]] = {}
+    found: dict[str, dict[Entity, tuple[Episode, ...]]] = {}
     for definition, kind in DEFINITIONS.items():
         found[definition] = {}
+        traits_of = history.account_traits if kind == "account" else history.person_traits
         for entity_id, deeds in history.deeds_by(kind).items():
-            if kind == "account" and _is_excluded_account(definition, history.account_traits[entity_id]):
+            traits = traits_of.get(entity_id, {})
+            if kind == "account" and _is_excluded_account(definition, traits):
                 continue
-            since = _SINCE[definition](deeds, history.account_traits.get(entity_id, {}))
-            if since is not None:
-                found[definition][Entity(kind, entity_id)] = since
+            episodes = [e for e in _EPISODES[definition](deeds, traits, as_of) if e.since <= as_of]
+            if episodes:
+                found[definition][Entity(kind, entity_id)] = tuple(episodes)
     return found
+
+
+def open_now(courses: Courses) -> Truth:
+    """Who is qualified at the end of it, and since when."""
+    return {
+        definition: {entity: episodes[-1].since for entity, episodes in found.items() if episodes[-1].until is None}
+        for definition, found in courses.items()
+    }
 
 
 # --- who did what, where -------------------------------------------------------------------------------------------
@@ -82,7 +105,7 @@ class _History:
     def __init__(self, messages: Sequence[Message]) -> None:
         self._owner = _owners_of_anonymous_ids(messages)
         self.account_traits: dict[str, dict[str, list[tuple[int, Any]]]] = defaultdict(lambda: defaultdict(list))
-        person_traits: dict[str, dict[str, Any]] = defaultdict(dict)
+        self.person_traits: dict[str, dict[str, list[tuple[int, Any]]]] = defaultdict(lambda: defaultdict(list))
         self._accounts_joined: dict[str, dict[str, int]] = defaultdict(dict)
         consent: dict[str, bool] = {}
         for message in messages:
@@ -91,13 +114,14 @@ class _History:
             if says is not None:
                 consent[person] = says
             if body["type"] == "identify":
-                person_traits[person].update(body["traits"])
+                for key, value in body["traits"].items():
+                    self.person_traits[person][key].append((message.at, value))
             elif body["type"] == "group":
                 self._accounts_joined[person].setdefault(body["groupId"], message.at)
                 for key, value in body["traits"].items():
                     self.account_traits[body["groupId"]][key].append((message.at, value))
         self._left_out = {person for person, granted in consent.items() if not granted}
-        self._left_out |= {person for person, traits in person_traits.items() if _is_excluded_person(traits)}
+        self._left_out |= {person for person, traits in self.person_traits.items() if _is_excluded_person(traits)}
         self._deeds = [
             Deed(m.at, m.body["event"], m.body["properties"], self._person(m), self._account(m))
             for m in messages
@@ -145,8 +169,9 @@ def _scoring_consent(message: Message) -> bool | None:
     return answer
 
 
-def _is_excluded_person(traits: Mapping[str, Any]) -> bool:
-    return traits.get("bot") is True or traits.get("email_domain") == STAFF_DOMAIN
+def _is_excluded_person(traits: TraitHistory) -> bool:
+    last = {key: values[-1][1] for key, values in traits.items()}
+    return last.get("bot") is True or last.get("email_domain") == STAFF_DOMAIN
 
 
 def _is_excluded_account(definition: str, traits: TraitHistory) -> bool:
@@ -162,6 +187,9 @@ def _is_excluded_account(definition: str, traits: TraitHistory) -> bool:
 
 Instant = int | None  # None: never
 Since = Callable[[Sequence[Deed], TraitHistory], Instant]
+# With the moment at which it is asked.
+Episodes = Callable[[Sequence[Deed], TraitHistory, int], Iterable[Episode]]
+LONG_AGO = -(10**18)
 
 
 def _trial_activation(deeds: Sequence[Deed], _: TraitHistory) -> Instant:
@@ -203,7 +231,7 @@ def _workspace_activated(deeds: Sequence[Deed], _: TraitHistory) -> Instant:
     return met[2] if len(met) >= 3 else None  # 3 of 7 are the first 40 %
 
 
-def _trial_high_intent(deeds: Sequence[Deed], traits: TraitHistory) -> Instant:
+def _trial_high_intent(deeds: Sequence[Deed], traits: TraitHistory, as_of: int) -> Iterator[Episode]:
     deeds = _window(deeds, "Trial Started", 48 * HOUR)
     sources = [deed for deed in deeds if deed.properties.get("kind") == "data_source"]
     met = _all(
@@ -211,16 +239,63 @@ def _trial_high_intent(deeds: Sequence[Deed], traits: TraitHistory) -> Instant:
         _count(sources, 1, "Integration Connected"),
         _distinct(deeds, 2, "Teammate Invited", "invitee_id"),
     )
-    return None if met is None else _first_moment_with(traits.get("plan_state", ()), "trial", met)
+    # On trial when it begins; it lasts for 14 days, and may begin again 90 days after.
+    while met is not None:
+        since = _first_moment_with(traits.get("plan_state", ()), "trial", met)
+        if since is None or since > as_of:
+            return
+        ends = since + 14 * DAY
+        yield Episode(since, ends if ends <= as_of else None)
+        met = ends + 90 * DAY
 
 
-_SINCE: Mapping[str, Since] = {
-    "trial-activation": _trial_activation,
-    "team-invites": _team_invites,
-    "production-call": _production_call,
-    "team-messaging-depth": _team_messaging_depth,
-    "workspace-activated": _workspace_activated,
+def _composite_onboarding(deeds: Sequence[Deed], traits: TraitHistory, _: int) -> Iterator[Episode]:
+    onboarded, invited = _count(deeds, 1, "Onboarding Completed"), _count(deeds, 1, "Teammate Invited")
+    first_days = _window(deeds, "Account Created", 7 * DAY)
+    usual = _all(onboarded, _distinct(deeds, 2, "Project Created", "project_id"), invited)
+    practitioners = _all(onboarded, _count(first_days, 2, "Feature X Used"), invited)
+    # Another path from the moment on at which somebody is known for a practitioner, and back.
+    roles = [(LONG_AGO, None), *traits.get("role", ())]
+    since: int | None = None
+    for position, (start, role) in enumerate(roles):
+        met = practitioners if role == "practitioner" else usual
+        end = roles[position + 1][0] if position + 1 < len(roles) else None
+        if since is not None and (met is None or met > start):
+            yield Episode(since, start)
+            return
+        if since is None and met is not None and (end is None or max(met, start) < end):
+            since = max(met, start)
+    if since is not None:
+        yield Episode(since)
+
+
+def _storage_upgrade(deeds: Sequence[Deed], _: TraitHistory) -> Instant:
+    desktops = [deed for deed in deeds if deed.properties.get("platform") == "desktop"]
+    return _all(
+        _count(deeds, 1, "Account Created"), _count(desktops, 1, "App Installed"), _count(deeds, 1, "File Uploaded")
+    )
+
+
+def _once(since: Since, hold: int = 0) -> Episodes:
+    """What never ends, once it has held for so long."""
+
+    def episodes(deeds: Sequence[Deed], traits: TraitHistory, _: int) -> Iterator[Episode]:
+        met = since(deeds, traits)
+        if met is not None:
+            yield Episode(met + hold)
+
+    return episodes
+
+
+_EPISODES: Mapping[str, Episodes] = {
+    "trial-activation": _once(_trial_activation),
+    "team-invites": _once(_team_invites, hold=10 * MINUTE),
+    "production-call": _once(_production_call),
+    "team-messaging-depth": _once(_team_messaging_depth),
+    "workspace-activated": _once(_workspace_activated),
     "trial-high-intent": _trial_high_intent,
+    "composite-onboarding": _composite_onboarding,
+    "storage-upgrade": _once(_storage_upgrade),
 }
 
 

@@ -4,6 +4,7 @@ One story through a real process: the simulated product lives, and every door te
 Keys, plan, definitions and the webhook are set up as an operator does it: by commands and a TOML file.
 """
 
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import closing
@@ -65,7 +66,7 @@ class Story:
 @pytest.fixture(scope="module")
 def story(tmp_path_factory) -> Iterator[Story]:
     folder = tmp_path_factory.mktemp("story")
-    simulation = build(seed=3, scale=0.1, now=DEFAULT_NOW)
+    simulation = build(seed=3, scale=0.1, now=DEFAULT_NOW, as_of=time.time_ns() // 1000)
     with receiving() as receiver:
         (folder / "assay.toml").write_text(CONFIG % receiver.url)
         key = write_key(folder)
@@ -97,11 +98,11 @@ def test_the_leads_are_the_planted_truth(story):
 
 def test_the_leads_of_one_definition(story):
     """Asked for one definition, both doors tell of that one only."""
-    leads = story.house.ask("/v1/leads", definition="trial-high-intent", limit=PAGE)["leads"]
+    leads = story.house.ask("/v1/leads", definition="workspace-activated", limit=PAGE)["leads"]
 
-    assert len(story.simulation.truth["trial-high-intent"]) == len(leads)
-    assert {"trial-high-intent"} == {lead["definition"] for lead in leads}
-    assert leads == command_json(story.house.folder, "leads", "--definition", "trial-high-intent")
+    assert len(story.simulation.truth["workspace-activated"]) == len(leads)
+    assert {"workspace-activated"} == {lead["definition"] for lead in leads}
+    assert leads == command_json(story.house.folder, "leads", "--definition", "workspace-activated")
 
 
 def test_every_message_is_counted_where_it_went(story):
@@ -117,7 +118,7 @@ def test_every_message_is_counted_where_it_went(story):
     assert expected.duplicates <= counts["duplicates"]
 
 
-@pytest.mark.parametrize("definition", ["trial-activation", "trial-high-intent"])
+@pytest.mark.parametrize("definition", ["trial-activation", "team-invites"])
 def test_a_qualification_is_explained(story, definition):
     """Somebody qualified: since when, the evidence, the ledger; the command says the same."""
     entity, since = next(iter(story.simulation.truth[definition].items()))
@@ -131,6 +132,29 @@ def test_a_qualification_is_explained(story, definition):
     assert "qualified" == verdict["history"][-1]["step"]
     listed = command_json(story.house.folder, "explain", entity.id, "--kind", entity.kind)
     assert _without_clock(told) == _without_clock(listed)
+
+
+def test_everybody_is_explained_alike_by_both_doors(story):
+    """Whoever a scene was planted for, qualified or not: evidence, what is missing, history and causes are the same."""
+    for plant in story.simulation.plants[::25]:
+        told = story.house.ask(f"/v1/qualifications/{plant.entity.id}", kind=plant.entity.kind)
+        listed = command_json(story.house.folder, "explain", plant.entity.id, "--kind", plant.entity.kind)
+
+        assert _without_clock(told) == _without_clock(listed)
+
+
+def test_who_is_near_is_told_alike_by_both_doors(story):
+    """With what is missing, the nearest first."""
+    near: list[dict[str, Any]] = []
+    page: dict[str, Any] = {"next": ""}
+    while page["next"] is not None:
+        page = story.house.ask("/v1/leads", near="true", after=page["next"])
+        near += page["near"]
+    near.sort(key=lambda each: -each["near"])
+
+    assert near == command_json(story.house.folder, "leads", "--near")
+    assert {"team-messaging-depth"} == {each["definition"] for each in near}
+    assert all(each["missing"]["words"] for each in near)
 
 
 def test_nobody_is_explained_as_nobody(story):
@@ -207,10 +231,11 @@ def test_only_an_admin_token_may_ask(story, path):
 
 
 def _without_clock(told: dict[str, Any]) -> dict[str, Any]:
-    """What is said of definitions that do not hold is said as of the moment of asking; leave that moment out."""
+    """What is said as of the moment of asking, without that moment."""
     for entity in told["entities"]:
         for verdict in entity["definitions"]:
-            if verdict["status"] == "not qualified":
+            verdict.get("now", {}).pop("asOf", None)
+            if verdict["status"] != "qualified":
                 del verdict["evidence"]["asOf"]
     return told
 

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from examples.planboard import DEFAULT_NOW, DEFINITIONS, Entity, Faults, Message, Simulation, build
 from examples.planboard.scenes import Kind
+from examples.planboard.truth import Episode
 from examples.planboard.world import SECOND
 
 from assay.contract.plan import Outcome, Plan, Verdict
@@ -34,7 +35,9 @@ PLANTED = {
     "production-call": EVERYWHERE,
     "team-messaging-depth": EVERYWHERE,
     "workspace-activated": EVERYWHERE | EDGES,
-    "trial-high-intent": EVERYWHERE | EDGES | {Kind.ELIGIBLE},
+    "trial-high-intent": EVERYWHERE | EDGES | {Kind.ELIGIBLE, Kind.OPEN},
+    "composite-onboarding": EVERYWHERE | EDGES | {Kind.VARIANT},
+    "storage-upgrade": EVERYWHERE,
 }
 
 
@@ -153,9 +156,8 @@ def test_the_plan_has_every_event_of_the_definitions(plan: Plan) -> None:
     """Every event that a definition counts, opens a window with or predicts is in the plan."""
     planned = {name for kind, name in plan.schemas if kind == "track"}
     for definition in definitions().values():
-        counted = {
-            signal[key] for signal in definition["signals"].values() for key in ("count", "distinct") if key in signal
-        }
+        counting = ("count", "distinct", "last")
+        counted = {signal[key] for signal in definition["signals"].values() for key in counting if key in signal}
         counted.add(definition["predicts"]["event"])
         counted.update(definition["window"].split(" of ")[1:] if "window" in definition else ())
 
@@ -178,11 +180,19 @@ def definitions() -> dict[str, Any]:
 
 
 def test_the_truth_knows_the_definitions() -> None:
-    """The hand-written truth and the definitions' files speak of the same six, each for the same kind of entity."""
+    """The hand-written truth and the definitions' files speak of the same eight, each for the same kind of entity."""
     described = {name: definition["pql"] for name, definition in definitions().items()}
 
     assert dict(DEFINITIONS) == {name: pql["entity"] for name, pql in described.items()}
     assert list(described) == [pql["id"] for pql in described.values()]
+
+
+def test_the_definitions_are_the_worked_ones() -> None:
+    """Word for word; only the titles above them may be shorter."""
+    worked = {f.stem.partition("-")[2]: f for f in (PLANBOARD.parent / "worked").glob("[0-9]*.yaml")}
+
+    for name, definition in definitions().items():
+        assert yaml.safe_load(worked[name].read_text("utf-8")) == definition
 
 
 # --- planted ---
@@ -201,10 +211,26 @@ def test_the_recount_meets_what_was_planted(simulation: Simulation, definition: 
     """What was worked out by hand for each scene is what the recount over all messages says."""
     planted = [plant for plant in simulation.plants if plant.definition == definition]
 
-    expected = [(plant.kind, plant.entity, plant.since) for plant in planted]
-    actual = [(plant.kind, plant.entity, simulation.truth[definition].get(plant.entity)) for plant in planted]
+    courses = simulation.courses[definition]
+    expected = [(plant.kind, plant.entity, _ended(plant.since, plant.until)) for plant in planted]
+    actual = [(plant.kind, plant.entity, (courses.get(plant.entity) or [None])[0]) for plant in planted]
     assert expected == actual
     assert {True, False} == {plant.since is None for plant in planted}
+
+
+def _ended(since: int | None, until: int | None) -> Episode | None:
+    """A first qualification as it stands now."""
+    return None if since is None else Episode(since, until if until is not None and until <= DEFAULT_NOW else None)
+
+
+def test_what_expires_may_begin_again() -> None:
+    """Asked a year later, a trial qualified three times more, 104 days apart, and lasted 14 days each time."""
+    year = 365 * 24 * 3600 * SECOND
+    courses = build(scale=SMALL, faults=Faults.none(), as_of=DEFAULT_NOW + year).courses["trial-high-intent"]
+    episodes = next(each for each in courses.values() if len(each) == 4)
+
+    assert {104 * 24 * 3600 * SECOND} == {later.since - earlier.since for earlier, later in pairwise(episodes)}
+    assert {14 * 24 * 3600 * SECOND} == {e.until - e.since for e in episodes if e.until is not None}
 
 
 def test_the_background_qualifies_too() -> None:
@@ -213,12 +239,13 @@ def test_the_background_qualifies_too() -> None:
     planted = {(plant.definition, plant.entity) for plant in simulation.plants}
     unplanned = Counter(
         definition
-        for definition, found in simulation.truth.items()
+        for definition, found in simulation.courses.items()
         for entity in found
         if (definition, entity) not in planted
     )
 
-    assert {"trial-activation", "team-invites", "production-call", "workspace-activated"} <= set(unplanned)
+    within_reach = {"trial-activation", "team-invites", "production-call", "workspace-activated"}
+    assert within_reach | {"composite-onboarding"} <= set(unplanned)
 
 
 # --- counts and comparison ---

@@ -11,7 +11,7 @@ from assay_collector.pql.language import DefinitionProblems, read_definitions
 from assay_collector.pql.lint import lint_definitions
 
 ROOT = Path(__file__).parents[2]
-WORKED = Path(__file__).parent / "worked"
+WORKED = ROOT / "schemas" / "worked"
 PLANBOARD = ROOT / "schemas" / "planboard"
 
 PROJECT = """

@@ -16,6 +16,6 @@ def built() -> Iterator[House]:
 
 @pytest.fixture
 def house(built: House) -> House:
-    """A collector with the six worked definitions, and nothing received yet."""
+    """A collector with the simulated product's definitions, and nothing received yet."""
     built.clear()
     return built

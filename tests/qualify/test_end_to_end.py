@@ -50,6 +50,8 @@ def test_the_leads_are_the_planted_truth(door: House, seed: int, order: str):
     door.decide(RECEIVED_AT)
 
     assert [] == simulation.differences(_leads(door))
+    assert _ended(simulation) == {key: ends for key, ends in _ended_in(door).items() if key in _ended(simulation)}
+    assert _ended(simulation).keys() == _ended_in(door).keys()
     assert _expected(simulation) == door.store.events.counts()
     assert () == door.differences(RECEIVED_AT)
 
@@ -65,6 +67,26 @@ def _leads(house: House) -> dict[str, dict[Entity, int]]:
         definition: {Entity(kind, name): at for name, at in house.since(definition).items()}
         for definition, kind in DEFINITIONS.items()
     }
+
+
+def _ended(simulation: Simulation) -> dict[tuple[str, Entity], list[tuple[int, int]]]:
+    """Every qualification that has ended: (definition, who) -> since and until when."""
+    return {
+        (definition, entity): ends
+        for definition, found in simulation.courses.items()
+        for entity, episodes in found.items()
+        if (ends := [(e.since, e.until) for e in episodes if e.until is not None])
+    }
+
+
+def _ended_in(house: House) -> dict[tuple[str, Entity], list[tuple[int, int]]]:
+    found: dict[tuple[str, Entity], list[tuple[int, int]]] = {}
+    for (definition, kind, name), steps in house.standing().items():
+        for (episode, step), at in sorted(steps.items()):
+            if step in ("exited", "expired", "converted"):
+                since = steps[episode, "qualified"]
+                found.setdefault((definition, Entity(kind, name)), []).append((since, at))
+    return found
 
 
 def _expected(simulation: Simulation) -> Counts:

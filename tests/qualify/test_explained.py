@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from assay.contract.times import DAY, HOUR, MINUTE, SECOND, format_instant, parse_instant
-from assay_collector.pql.comparators import parse_comparator
+from assay_collector.pql.comparators import Comparator, parse_comparator
 from assay_collector.pql.decision import Judge, decide
 from assay_collector.pql.definition import Definition, traits_of
 from assay_collector.pql.examples import facts_from
@@ -145,10 +145,7 @@ def _of_score(tree: dict[str, Any]) -> bool:
 
 
 def _of_criterion(tree: dict[str, Any], at: int, negated: bool) -> bool | None:
-    value, test = (
-        tree["value"],
-        parse_comparator(tree["test"]) if not _is_of_time(tree) else parse_elapsed(tree["test"]),
-    )
+    value, test = tree["value"], _read(tree)
     if _is_of_time(tree) and value is not None:
         value = duration(value)
     said = test.holds(value)
@@ -164,6 +161,13 @@ def _of_criterion(tree: dict[str, Any], at: int, negated: bool) -> bool | None:
     more = [int(operand) + one for operand in test.operands for one in (-1, 0, 1, 2)]
     found = {test.holds(number) for number in [value, *more] if number >= value}
     return found.pop() if len(found) == 1 else None
+
+
+def _read(tree: dict[str, Any]) -> Comparator:
+    """A test as a definition writes it: digits alone are a number."""
+    if _is_of_time(tree):
+        return parse_elapsed(tree["test"])
+    return parse_comparator(int(tree["test"]) if tree["test"].isdigit() else tree["test"])
 
 
 def _is_of_time(tree: dict[str, Any]) -> bool:

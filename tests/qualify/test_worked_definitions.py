@@ -36,7 +36,7 @@ Told = list[tuple[int, str, int]]  # (episode, step, since when), in order of ti
 
 @pytest.fixture(scope="module")
 def worked() -> Iterator[House]:
-    texts = {path.name: path.read_text(encoding="utf-8") for path in sorted(WORKED.glob("*.yaml"))}
+    texts = {path.name: path.read_text(encoding="utf-8") for path in sorted(WORKED.glob("[0-9]*.yaml"))}
     with opened(read_definitions({"project.yaml": PROJECT, **texts})) as house:
         yield house
 
@@ -315,6 +315,8 @@ def test_who_upgrades_has_converted_and_may_come_again(house: House):
 # --- 10. from 5 to 20 active users in two weeks ---
 
 PAID = group("acme", MARCH_1ST, "u0", plan_state="paid", seats=10)
+# Nobody can say of an account that it had few users then who did not see it then.
+SEEN = acme("Signed In", MARCH_1ST - 20 * DAY, "u0")
 
 
 def active(n: int, at: int, event: str = "Signed In") -> list[Message]:
@@ -328,6 +330,8 @@ def grown(at: int, users: int) -> list[Message]:
 
 
 LAST = 19 * SECOND
+# On the 16th, fourteen days back and six more: February 24th, by Berlin's calendar.
+FIRST_DAY = MARCH_1ST - 5 * DAY
 
 
 @pytest.mark.parametrize(
@@ -341,20 +345,32 @@ LAST = 19 * SECOND
 )
 def test_seat_expansion(house: House, then: int, at: int, since: int | None):
     """Twenty in the last seven days; at most five in the seven days that ended fourteen days ago."""
-    messages = [PAID, *active(then, noon(2)), *grown(at, 20)]
+    messages = [PAID, SEEN, *active(then, noon(2)), *grown(at, 20)]
     found = at_both(house, "seat-expansion", "acme", messages, LATER)
 
     assert ([] if since is None else [(1, "qualified", since)]) == found[:1]
     house.clear()
-    house.take_in(PAID, *active(then, noon(2)), *grown(at, 19), now=LATER)
+    house.take_in(PAID, SEEN, *active(then, noon(2)), *grown(at, 19), now=LATER)
     assert [] == steps(house, "seat-expansion", "acme")
+
+
+@pytest.mark.parametrize(
+    ("first", "since"),
+    [(FIRST_DAY, noon(16) + LAST), (FIRST_DAY + 1, MARCH_1ST + 16 * DAY)],
+    ids=["the whole of it", "a microsecond too late"],
+)
+def test_a_new_account_has_not_grown_before_its_time(house: House, first: int, since: int):
+    """It must have been seen for as long as is looked back: from the first of the seven days a fortnight ago."""
+    house.take_in(PAID, acme("Signed In", first, "u0"), *grown(noon(16), 20), now=LATER)
+
+    assert (1, "qualified", since) == steps(house, "seat-expansion", "acme")[0]
 
 
 @pytest.mark.parametrize(("users", "again"), [(29, False), (30, True)])
 def test_an_account_comes_again_only_with_half_as_many_more(house: House, users: int, again: bool):
     """After sixty days, and beyond 150 % of its last peak."""
     second = noon(16) + 70 * DAY
-    messages = [PAID, *grown(noon(16), 20), *grown(second, users)]
+    messages = [PAID, SEEN, *grown(noon(16), 20), *grown(second, users)]
     found = at_both(house, "seat-expansion", "acme", messages, second + HOUR)
     first = [(1, "qualified", noon(16) + LAST), (1, "exited", MARCH_1ST + 22 * DAY)]
 

@@ -8,7 +8,9 @@ must the collector.
 from collections.abc import Iterator
 
 from examples.planboard.scenes import (
+    composite_onboarding,
     production_call,
+    storage_upgrade,
     team_invites,
     team_messaging_depth,
     trial_activation,
@@ -28,3 +30,5 @@ def plant_all(stage: Stage) -> Iterator[Plant]:
     yield from team_messaging_depth.plant(stage)
     yield from workspace_activated.plant(stage)
     yield from trial_high_intent.plant(stage)
+    yield from composite_onboarding.plant(stage)
+    yield from storage_upgrade.plant(stage)

@@ -29,6 +29,8 @@ class Kind(StrEnum):
     ANONYMOUS = "anonymous past"
     BAD = "bad event"
     ELIGIBLE = "eligibility"
+    OPEN = "not ended yet"
+    VARIANT = "another path"
     PLACE = "which account"
 
 
@@ -40,6 +42,7 @@ class Plant:
     kind: Kind
     entity: Entity
     since: int | None
+    until: int | None = None  # when that first qualification ends by itself
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,11 @@ class Stage:
     def start(self) -> int:
         """A moment between 85 and 25 days ago, in whole milliseconds: time enough for every window to close."""
         before = self.rng.randrange(25 * DAY, 85 * DAY)
+        return (self._now - before) // MILLISECOND * MILLISECOND
+
+    def recently(self) -> int:
+        """A moment between nine and five days ago, in whole milliseconds."""
+        before = self.rng.randrange(5 * DAY, 9 * DAY)
         return (self._now - before) // MILLISECOND * MILLISECOND
 
     def does(self, who: Person, event: str, at: int, properties: Json | None = None, **how: Unpack[How]) -> Message:
@@ -132,6 +140,7 @@ _THINGS: Mapping[str, Mapping[str, str]] = {
 _VALUES: Mapping[str, Mapping[str, Sequence[object]]] = {
     "API Called": {"env": ["production"], "status": [200]},
     "Account Created": {"method": ["email", "google", "sso"]},
+    "App Installed": {"platform": ["desktop", "ios", "android"]},
     "Asset Uploaded": {"bytes": range(10_000, 5_000_000)},
     "Billing Viewed": {"role": ["owner", "admin"]},
     "File Uploaded": {"bytes": range(1_000, 10_000_000)},

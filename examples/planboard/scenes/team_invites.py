@@ -1,18 +1,25 @@
 """Accounts that do, or do not quite, invite two teammates of whom one accepts."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from examples.planboard.scenes.accounts import Recipe, plant_common
 from examples.planboard.scenes.stage import Json, Kind, Plant, Stage, Team
-from examples.planboard.world import COMPETITOR_DOMAINS, DAY, DISPOSABLE_DOMAINS, HOUR
+from examples.planboard.world import COMPETITOR_DOMAINS, DAY, DISPOSABLE_DOMAINS, HOUR, MINUTE
 
 ID = "team-invites"
+HELD = 10 * MINUTE  # it counts only once it has been true for so long
 
 
 def plant(stage: Stage) -> Iterator[Plant]:
     """Play every scene once."""
+    for plant in _plants(stage):
+        yield plant if plant.since is None else replace(plant, since=plant.since + HELD)
+
+
+def _plants(stage: Stage) -> Iterator[Plant]:
     yield from plant_common(stage, RECIPE)
-    for scene in (near_miss, duplicate, accepted_last, competitor):
+    for scene in (near_miss, duplicate, accepted_last, competitor, held):
         yield from scene(stage)
 
 
@@ -75,4 +82,13 @@ def competitor(stage: Stage) -> Iterator[Plant]:
     # This definition does not exclude competitors.
     team = RECIPE.team(stage, domain=COMPETITOR_DOMAINS[1])
     RECIPE.last_step(stage, team.owner, team)
+    yield RECIPE.plant(Kind.QUALIFIES, team, qualifies=True)
+
+
+def held(stage: Stage) -> Iterator[Plant]:
+    # More of the same while it is being waited for moves nothing.
+    team = RECIPE.team(stage)
+    RECIPE.last_step(stage, team.owner, team)
+    for minutes in (1, 5, 9):
+        stage.does(team.owner, "Teammate Invited", team.at + RECIPE.finish + minutes * MINUTE)
     yield RECIPE.plant(Kind.QUALIFIES, team, qualifies=True)

@@ -1,6 +1,7 @@
 """Accounts on trial that do, or do not quite, set themselves up within 48 hours."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from examples.planboard.scenes.accounts import Recipe, plant_common
 from examples.planboard.scenes.stage import Kind, Plant, Stage, Team
@@ -8,13 +9,19 @@ from examples.planboard.world import COMPETITOR_DOMAINS, DAY, HOUR, MINUTE
 
 ID = "trial-high-intent"
 WINDOW = 48 * HOUR
+LASTS = 14 * DAY
 TRIAL = {"plan_state": "trial"}
 
 
 def plant(stage: Stage) -> Iterator[Plant]:
     """Play every scene once."""
+    for plant in _plants(stage):
+        yield plant if plant.since is None else replace(plant, until=plant.since + LASTS)
+
+
+def _plants(stage: Stage) -> Iterator[Plant]:
     yield from plant_common(stage, RECIPE)
-    for scene in (near_miss, edge_start, edge_end, duplicate, not_for_us, eligibility, late_eligibility):
+    for scene in (near_miss, edge_start, edge_end, duplicate, not_for_us, eligibility, late_eligibility, open_now):
         yield from scene(stage)
 
 
@@ -132,6 +139,15 @@ def late_eligibility(stage: Stage) -> Iterator[Plant]:
     RECIPE.last_step(stage, team.owner, team)
     _billing(stage, team, 35 * HOUR, "paid", late=True)
     yield Plant(ID, Kind.LATE, team.entity, None)
+
+
+def open_now(stage: Stage) -> Iterator[Plant]:
+    # All other leads of this definition are so old that they have expired; these have not.
+    for _ in range(3):
+        team = stage.founds(stage.recently(), traits=TRIAL)
+        _one_project_short(stage, team)
+        RECIPE.last_step(stage, team.owner, team)
+        yield RECIPE.plant(Kind.OPEN, team, qualifies=True)
 
 
 def _billing(stage: Stage, team: Team, after: int, plan_state: str, *, late: bool = False) -> None:

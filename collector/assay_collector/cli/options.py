@@ -22,6 +22,16 @@ format_option = click.option(
 )
 
 
+def json_options(command: Command) -> Command:
+    """``--format`` and, shorter, ``--json``; the command gets ``format_``."""
+
+    @functools.wraps(command)
+    def with_format(json: bool, format_: str, **options: Any) -> Any:
+        return command(format_="json" if json else format_, **options)
+
+    return format_option(click.option("--json", is_flag=True, help="The same as --format json.")(with_format))
+
+
 def settings_options(*names: str) -> Callable[[Command], Command]:
     """
     A flag for each of these settings (none named: for all), and ``--config``; the command gets ``resolved``.

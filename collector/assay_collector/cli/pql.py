@@ -4,6 +4,8 @@ import click
 
 from assay_collector.cli.options import format_option, settings_options
 from assay_collector.cli.output import print_json, printable
+from assay_collector.cli.pql_plan import plan
+from assay_collector.cli.pql_versions import activate, history, retire, shadow
 from assay_collector.settings import Resolved
 
 
@@ -55,3 +57,7 @@ def test(resolved: Resolved, format_: str) -> None:
         click.echo(f"{len(results)} examples of {len(definitions)} definitions{note}")
     if any(result.differences for _, result in results):
         raise SystemExit(1)
+
+
+for command in (plan, shadow, activate, retire, history):
+    pql.add_command(command)

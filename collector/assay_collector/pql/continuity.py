@@ -19,42 +19,29 @@ def splice(elder: Sequence[Moment], younger: Sequence[Moment], at: int) -> list[
     kept = [moment for moment in elder if moment.at < at]
     number = max((moment.episode for moment in kept), default=0)
     is_open = number > 0 and not any(moment.episode == number and moment.step in ENDS for moment in kept)
-    current = _current(younger, at)
-    if current is None:
-        if is_open:
-            kept.append(Moment(number, "exited", at))
-    elif is_open or any(moment.at > at for moment in _ends(younger, current)) or not _ends(younger, current):
-        if not is_open:
-            number += 1
-            kept.append(Moment(number, "qualified", at))
-        kept += _carried(kept, younger, current, number, at)
-    else:
-        current = None
+    begun = [moment.episode for moment in younger if moment.step == "qualified" and moment.at <= at]
+    current = begun[-1] if begun and _goes_on(younger, begun[-1], at, or_ends_then=is_open) else None
+    if current is None and is_open:
+        kept.append(Moment(number, "exited", at))
+    if current is not None and not is_open:
+        number += 1
+        kept.append(Moment(number, "qualified", at))
     numbers = {} if current is None else {current: number}
+    known = {(moment.episode, moment.step) for moment in kept}
     for moment in younger:
-        if moment.at < at or (moment.at == at and moment.episode == current and moment.step not in ENDS):
+        if moment.episode in begun and moment.episode != current:
             continue
         if moment.episode not in numbers:
             number += 1
             numbers[moment.episode] = number
-        kept.append(Moment(numbers[moment.episode], moment.step, moment.at))
+        step = (numbers[moment.episode], moment.step)
+        # What the younger saw reached before it spoke is reached when it speaks.
+        if step not in known:
+            kept.append(Moment(*step, max(moment.at, at)))
     return sorted(kept, key=lambda moment: (moment.at, moment.episode))
 
 
-def _current(moments: Sequence[Moment], at: int) -> int | None:
-    """The episode that has begun at an instant and has not ended before it."""
-    begun = [moment.episode for moment in moments if moment.step == "qualified" and moment.at <= at]
-    return next((episode for episode in begun if all(end.at >= at for end in _ends(moments, episode))), None)
-
-
-def _ends(moments: Sequence[Moment], episode: int) -> list[Moment]:
-    return [moment for moment in moments if moment.episode == episode and moment.step in ENDS]
-
-
-def _carried(kept: Sequence[Moment], younger: Sequence[Moment], current: int, number: int, at: int) -> list[Moment]:
-    """The rungs that the younger version sees reached already, which are reached at the instant, unless they were."""
-    known = {moment.step for moment in kept if moment.episode == number}
-    steps = [moment.step for moment in younger if moment.episode == current and moment.at <= at]
-    return [
-        Moment(number, step, at) for step in steps if step not in known and step not in ENDS and step != "qualified"
-    ]
+def _goes_on(moments: Sequence[Moment], episode: int, at: int, *, or_ends_then: bool) -> bool:
+    """Whether an episode that has begun lasts beyond an instant."""
+    ends = [moment.at for moment in moments if moment.episode == episode and moment.step in ENDS]
+    return not ends or ends[0] > at or (or_ends_then and ends[0] == at)

@@ -19,8 +19,10 @@ from assay.contract.plan import Plan
 from assay.plans import load_plan
 from assay_collector.definitions_folder import read_definitions_folder
 from assay_collector.deliver import Deliverer, Endpoint, webhook_messages
+from assay_collector.deliver.permission import Permission
 from assay_collector.identity.identifiers import IDENTITY_KEY_BYTES, Identify, identifier_hasher
 from assay_collector.ingest.admission import Admitter
+from assay_collector.ingest.known_consent import KnownConsent
 from assay_collector.ingest.personal_data import DoorRules
 from assay_collector.ingest.receiver import Receiver
 from assay_collector.ingest.traffic import TrafficRules
@@ -28,6 +30,13 @@ from assay_collector.outbound.http import HttpSender
 from assay_collector.pql.definition import Catalogue
 from assay_collector.pql.language import read_definitions
 from assay_collector.pql.matching import SignalIndex
+from assay_collector.privacy.certificates import KEY_BYTES
+from assay_collector.privacy.consent import ConsentReader
+from assay_collector.privacy.office import Office
+from assay_collector.privacy.redaction import redaction
+from assay_collector.privacy.worker import Periods, PrivacyWorker, Sweeper
+from assay_collector.qualify.attention import Attention
+from assay_collector.qualify.clusters import everybody_of
 from assay_collector.qualify.keeper import Keeper
 from assay_collector.qualify.reading import Reader
 from assay_collector.qualify.versions import Written, follow_folder, write_down
@@ -113,6 +122,9 @@ def create_app(settings: Settings | None = None) -> Flask:
         parts.callback(store.close)
         key = identity_key(settings, store)
         identify = identifier_hasher(key)
+        office = privacy_office(store, settings, identify)
+        # Before anything is taken in or decided: this may be an older copy, with people in it who were erased since.
+        office.recall()
         receiver = _receiver(store, loaded, settings, identify, key)
         reader = Reader(store, Catalogue(), identify, now)
         qualifier = _qualifier(store, loaded, release=lambda event_ids: keeper.release(event_ids))
@@ -127,13 +139,15 @@ def create_app(settings: Settings | None = None) -> Flask:
             now=now,
             random=random.random,
             plan=loaded.plan,
+            office=office,
+            consent=ConsentReader(store, identify, now),
         )
         app = build_app(services, _web_settings(settings))
         _start_deliver(parts, store, loaded)
-        worker = Worker(
-            qualifier, clock=now, interval_seconds=settings.decide_interval_seconds, upkeep=keeper.step
-        )
+        worker = Worker(qualifier, clock=now, interval_seconds=settings.decide_interval_seconds, upkeep=keeper.step)
         _start(parts, "assay-qualify", worker.run)
+        sweeper = Sweeper(store.retention, _periods(settings), is_read=Attention(store, now).reads)
+        _start(parts, "assay-privacy", PrivacyWorker(office, sweeper, clock=now).run)
         app.extensions[_EXTENSION] = Finalize(None, parts.pop_all().close, exitpriority=_STOP_FIRST)
     return app
 
@@ -165,6 +179,24 @@ def identity_key(settings: Settings, store: Store) -> bytes:
     return key
 
 
+def privacy_office(store: Store, settings: Settings, identify: Identify) -> Office:
+    """Where persons' requests are entered and carried out."""
+    attention = Attention(store, now)
+    key = store.setting("certificate_key", secrets.token_bytes(KEY_BYTES))
+    return Office(
+        store,
+        identify=identify,
+        expand=everybody_of,
+        redaction=redaction(lambda: attention.catalogue, key),
+        certificate_key=key,
+        endpoints=[webhook.name for webhook in settings.webhooks],
+        due_days=settings.privacy_due_days,
+        keeps_suppressed_events=settings.suppressed_events == "keep",
+        new_id=lambda: bytes.fromhex(uuid7(now(), secrets.token_bytes(10)).replace("-", "")),
+        clock=now,
+    )
+
+
 def _receiver(store: SQLiteStore, loaded: Loaded, settings: Settings, identify: Identify, key: bytes) -> Receiver:
     personal_data = _personal_data(settings, loaded.plan, key)
     return Receiver(
@@ -172,6 +204,7 @@ def _receiver(store: SQLiteStore, loaded: Loaded, settings: Settings, identify: 
         Admitter(
             identify,
             SignalIndex(()),
+            known_consent=KnownConsent(store.snapshot),
             personal_data=personal_data,
             traffic=TrafficRules(settings.internal_networks, settings.counted_traffic),
         ),
@@ -187,6 +220,17 @@ def _personal_data(settings: Settings, plan: Plan | None, key: bytes) -> DoorRul
     if plan is None or not settings.personal_data:
         return None
     return DoorRules(plan, dict(settings.personal_data), key, unread=settings.personal_data_unread)
+
+
+def _periods(settings: Settings) -> Periods:
+    return Periods(
+        events=settings.retention_events_days,
+        others={
+            "quarantine": settings.retention_quarantine_days,
+            "conflicts": settings.retention_conflicts_days,
+            "outbox": settings.retention_outbox_days,
+        },
+    )
 
 
 def _web_settings(settings: Settings) -> WebSettings:
@@ -215,7 +259,8 @@ def _start_deliver(parts: ExitStack, store: Store, loaded: Loaded) -> None:
         return
     sender = HttpSender()
     parts.callback(sender.close)
-    deliverer = Deliverer(store.outbox, sender, loaded.endpoints, clock=now, jitter=random.random)
+    may_send = Permission(store.snapshot).allows
+    deliverer = Deliverer(store.outbox, sender, loaded.endpoints, clock=now, jitter=random.random, may_send=may_send)
     _start(parts, "assay-deliver", deliverer.run)
 
 

@@ -250,7 +250,7 @@ def test_counts_say_where_everything_went(assay, store):
     """Counts by reason, for people and for programs."""
     store.events.commit([], [quarantined(1), quarantined(2), quarantined(3, reason="unplanned_event")])
 
-    counted = {"stored": 0, "duplicates": 0, "conflicts": 0}
+    counted = {"stored": 0, "duplicates": 0, "conflicts": 0, "refused": {}}
     assert {**counted, "quarantined": {"schema_violation": 2, "unplanned_event": 1}} == read(assay, "counts")
     assert "quarantined: schema_violation  2\n" in assay("counts")
 

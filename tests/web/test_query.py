@@ -69,7 +69,7 @@ def test_quarantined_bytes_are_shown_whatever_they_are() -> None:
 
 def test_the_counts() -> None:
     """Totals, the quarantine's by reason."""
-    assert {"stored": 0, "duplicates": 2, "conflicts": 1, "quarantined": {"invalid_json": 3}} == ask(
+    assert {"stored": 0, "duplicates": 2, "conflicts": 1, "quarantined": {"invalid_json": 3}, "refused": {}} == ask(
         make_house(), "counts"
     ).json
 

@@ -31,6 +31,7 @@ def counts(resolved: Resolved, format_: str) -> None:
         return
     rows = [("stored", found.stored), ("duplicates", found.duplicates), ("conflicts", found.conflicts)]
     rows += [(f"quarantined: {reason}", count) for reason, count in sorted(found.quarantined.items())]
+    rows += [(f"refused: {reason}", count) for reason, count in sorted(found.refused.items())]
     print_table(("WHAT", "MESSAGES"), [(what, str(count)) for what, count in rows])
 
 
@@ -40,4 +41,5 @@ def _document(found: Counts) -> dict[str, object]:
         "duplicates": found.duplicates,
         "conflicts": found.conflicts,
         "quarantined": dict(found.quarantined),
+        "refused": dict(found.refused),
     }

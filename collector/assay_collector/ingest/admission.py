@@ -168,7 +168,7 @@ class Admitter:
 
     def _rule(self, door: DoorPolicy, event: Event, who: Stitches, *, gpc: bool, dnt: bool) -> Ruling:
         reading = door.read(event, gpc=gpc, dnt=dnt)
-        if not door.destroys:
+        if not door.destroys or event.type == STATEMENT:
             return door.silent if reading is NOTHING_SAID else door.rule(reading, {})
         users = frozenset(known.id for known in who.identifiers if known.type == "user")
         ids = sorted(users | {who.leaf} | ({who.anonymous} if who.anonymous is not None else set()))
@@ -215,7 +215,12 @@ def _withheld(admission: Admission, event: Event, source: Source, ruling: Ruling
     touches = tuple(entry for entry in admission.touches if entry.cause == "consent")
     if ruling.action == "drop":
         return Admission(
-            admission.event, admission.identifiers, consents=admission.consents, touches=touches, dropped=True
+            admission.event,
+            admission.identifiers,
+            consent=ruling.snapshot,
+            consents=admission.consents,
+            touches=touches,
+            dropped=True,
         )
     nobody = Stitches(NOBODY, None, None, (), (), (), ())
     restricted = replace(ruling, scored=False)

@@ -34,6 +34,7 @@ POLICIES = ("opt_in", "opt_out", "exempt")
 # From the mildest to the harshest; of several purposes that are refused the harshest action is taken.
 ACTIONS: tuple[Action, ...] = ("store_restricted", "anonymise", "drop")
 STATEMENT = "consent"  # the message type that says nothing else
+STATED = "statement"  # the signal of what it says
 # By which an event tells that its source asks first and nobody has answered.
 POLICY_SIGNAL = "policy"
 
@@ -105,6 +106,8 @@ class DoorPolicy:
         denied = any(reading.states.get(p) in _REFUSALS for p in SCORING_PURPOSES if self.policies[p] != "exempt")
         awaits = () if denied else tuple(unasked)
         action = max((self.actions[purpose] for purpose in refused), key=ACTIONS.index, default=None)
+        if action is not None and STATED in reading.signals.values():
+            action = "store_restricted"  # a statement is the record of what was said
         scored = not denied and not unasked
         snapshot = self._snapshot(reading, known, refused, action, scored=scored, awaits=awaits)
         return Ruling(reading, scored, awaits, action, snapshot)
@@ -187,8 +190,8 @@ class DoorPolicy:
             "legalBasis": reading.legal_basis,
             "policyVersion": reading.policy_version,
         }
-        # Of an anonymised event nothing may lead back to its person, as a consent manager's own id would.
-        evidence = {} if action == "anonymise" else dict(reading.evidence)
+        # From here nothing may lead back to the person, as a consent manager's own id would; the log has it.
+        evidence = {} if action in ("anonymise", "drop") else dict(reading.evidence)
         parts = (_encode(dict(reading.states)), _encode(evidence), _encode(decision))
         digest = blake2b(b"\n".join(parts), digest_size=16, person=b"assay.consent").digest()
         return ConsentSnapshot(digest, *parts)
@@ -196,6 +199,6 @@ class DoorPolicy:
 
 def _subjects(stitches: Stitches, signal: str) -> tuple[bytes, ...]:
     """A banner is answered by whoever is known; a browser's control, and a plain statement, bind both."""
-    if signal in ("gpc", "statement") and stitches.anonymous is not None and stitches.anonymous != stitches.leaf:
+    if signal in ("gpc", STATED) and stitches.anonymous is not None and stitches.anonymous != stitches.leaf:
         return stitches.leaf, stitches.anonymous
     return (stitches.leaf,)

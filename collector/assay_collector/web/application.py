@@ -5,6 +5,7 @@ from typing import cast
 from flask import Flask, Response, request
 
 from assay_collector.web.auth import Keys
+from assay_collector.web.consent import consent_blueprint
 from assay_collector.web.door import Door
 from assay_collector.web.health import health_blueprint
 from assay_collector.web.metrics import Backlog, Metrics
@@ -47,6 +48,8 @@ def build_app(services: Services, settings: WebSettings | None = None) -> Flask:
     app.register_blueprint(query_blueprint(services, settings, keys))
     if services.office is not None:
         app.register_blueprint(privacy_blueprint(services.office, settings, keys))
+    if services.consent is not None:
+        app.register_blueprint(consent_blueprint(services.consent, keys))
     app.register_blueprint(health_blueprint(services, settings))
     app.wsgi_app = Door(app.wsgi_app, tracking, metrics, settings.cors_origins)  # type: ignore[method-assign]
     return app

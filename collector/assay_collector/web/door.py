@@ -19,7 +19,9 @@ WsgiApp = Callable[..., Iterable[bytes]]
 
 _SLASHES = re.compile("//+")
 # First words of Flask's paths that become labels; anything else is "other".
-_PRIVATE = frozenset({"receipts", "quarantine", "counts", "leads", "qualifications", "dead-letters", "privacy"})
+_PRIVATE = frozenset(
+    {"receipts", "quarantine", "counts", "leads", "qualifications", "dead-letters", "privacy", "events", "consent-log"}
+)
 _FAMILIES = _PRIVATE | {"projects", "plan", "healthz", "readyz", "metrics"}
 
 

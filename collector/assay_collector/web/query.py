@@ -82,6 +82,7 @@ def _add_messages(blueprint: Blueprint, events: EventLog) -> None:
                 "duplicates": counts.duplicates,
                 "conflicts": counts.conflicts,
                 "quarantined": dict(counts.quarantined),
+                "refused": dict(counts.refused),
             }
         )
 

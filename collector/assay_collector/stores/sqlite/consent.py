@@ -17,7 +17,9 @@ _INSERT_ENTRY = f"INSERT INTO consent_log ({_COLUMNS}) VALUES ({marks(13)}) ON C
 _INSERT_SNAPSHOT = """
     INSERT INTO consent_snapshots (consent_id, states, evidence, decision) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING
 """
-_INSERT_DROPPED = "INSERT INTO dropped (event_id, source, received_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+_INSERT_DROPPED = """
+    INSERT INTO dropped (event_id, source, received_at, consent_id) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING
+"""
 _INSERT_WAITING = (
     "INSERT INTO consent_waiting (leaf, at, event_id, purposes) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
 )
@@ -31,9 +33,6 @@ def write_consent(connection: Connection, fresh: Sequence[Admission]) -> dict[To
     Returns:
         Who is to be looked at, since when: whoever may have granted already what an event waits for.
     """
-    snapshots = {a.consent.consent_id: a.consent for a in fresh if a.consent is not None}
-    if snapshots:
-        connection.executemany(_INSERT_SNAPSHOT, [_snapshot_values(said) for said in snapshots.values()])
     _write_entries(connection, fresh)
     waiting = [admission for admission in fresh if admission.awaits]
     if not waiting:
@@ -47,8 +46,11 @@ def write_consent(connection: Connection, fresh: Sequence[Admission]) -> dict[To
 
 def write_dropped(connection: Connection, dropped: Sequence[Admission]) -> dict[Touch, int]:
     """Of dropped events keep that they came, and log what they say about consent. Returns whom that concerns."""
-    events = [admission.event for admission in dropped]
-    connection.executemany(_INSERT_DROPPED, [(event.event_id, event.source, event.received_at) for event in events])
+    rows = [
+        (a.event.event_id, a.event.source, a.event.received_at, None if a.consent is None else a.consent.consent_id)
+        for a in dropped
+    ]
+    connection.executemany(_INSERT_DROPPED, rows)
     _write_entries(connection, dropped)
     return {entry: a.event.received_at for a in dropped for entry in a.touches if entry.cause == "consent"}
 
@@ -105,11 +107,10 @@ def readable(connection: Connection, marked: Iterable[tuple[int, Mark]]) -> list
     ]
 
 
-def select_dropped(connection: Connection, event_ids: Sequence[bytes]) -> list[tuple[str, int, bytes]]:
-    """Of the events that were dropped: source, when they came, id."""
-    return list(
-        select_in(connection, "SELECT source, received_at, event_id FROM dropped WHERE event_id IN ({})", event_ids)
-    )
+def select_dropped(connection: Connection, event_ids: Sequence[bytes]) -> list[tuple[str, int, bytes, bytes | None]]:
+    """Of the events that were dropped: source, when they came, id, the consent it was decided under."""
+    sql = "SELECT source, received_at, event_id, consent_id FROM dropped WHERE event_id IN ({})"
+    return list(select_in(connection, sql, event_ids))
 
 
 def select_settings(connection: Connection, source: str, at: int) -> Source | None:
@@ -122,6 +123,9 @@ def select_settings(connection: Connection, source: str, at: int) -> Source | No
 
 
 def _write_entries(connection: Connection, admissions: Sequence[Admission]) -> None:
+    snapshots = {a.consent.consent_id: a.consent for a in admissions if a.consent is not None}
+    if snapshots:
+        connection.executemany(_INSERT_SNAPSHOT, [_snapshot_values(said) for said in snapshots.values()])
     entries = [_entry_values(entry) for admission in admissions for entry in admission.consents]
     if entries:
         connection.executemany(_INSERT_ENTRY, entries)

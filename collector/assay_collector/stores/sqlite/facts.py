@@ -89,23 +89,23 @@ class SQLiteFacts:
         sources = [row[0] for row in self._connection.execute("SELECT DISTINCT source FROM counters")]
         ids = {derive_event_id(source, message_id): source for source in sources}
         events = select_by_id(self._connection, list(ids))
-        snapshots = select_snapshots(self._connection, [e.consent_id for e in events if e.consent_id is not None])
         entries = select_entries_of_events(self._connection, list(ids))
-        arrivals: list[tuple[str, int, bytes, EventRow | None]] = [
-            (event.source, event.received_at, event.event_id, event) for event in events
+        arrivals: list[tuple[str, int, bytes, bytes | None, EventRow | None]] = [
+            (event.source, event.received_at, event.event_id, event.consent_id, event) for event in events
         ]
         arrivals += [(*row, None) for row in select_dropped(self._connection, list(ids))]
+        snapshots = select_snapshots(self._connection, [arrival[3] for arrival in arrivals if arrival[3] is not None])
         return [
             ConsentEvidence(
                 source=source,
                 message_id=message_id,
                 received_at=received_at,
                 event=event,
-                snapshot=None if event is None or event.consent_id is None else snapshots.get(event.consent_id),
+                snapshot=None if consent_id is None else snapshots.get(consent_id),
                 entries=[entry for entry in entries if entry.event_id == id],
                 settings=select_settings(self._connection, source, received_at),
             )
-            for source, received_at, id, event in sorted(arrivals, key=lambda arrival: -arrival[1])
+            for source, received_at, id, consent_id, event in sorted(arrivals, key=lambda arrival: -arrival[1])
         ]
 
     def links_of(self, ids: Sequence[bytes]) -> Sequence[LinkRow]:

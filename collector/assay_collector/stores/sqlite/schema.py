@@ -303,7 +303,9 @@ CREATE TABLE consent_waiting (
     PRIMARY KEY (leaf, at, event_id)
 ) WITHOUT ROWID;
 CREATE INDEX consent_waiting_by_event ON consent_waiting (event_id);
-CREATE TABLE dropped (event_id BLOB PRIMARY KEY, source TEXT NOT NULL, received_at INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE dropped (
+    event_id BLOB PRIMARY KEY, source TEXT NOT NULL, received_at INTEGER NOT NULL, consent_id BLOB
+) WITHOUT ROWID;
 CREATE TABLE source_versions (
     source TEXT NOT NULL, since INTEGER NOT NULL, document TEXT NOT NULL, PRIMARY KEY (source, since)
 ) WITHOUT ROWID;

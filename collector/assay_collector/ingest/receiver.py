@@ -25,6 +25,12 @@ from assay_collector.store import Admission, EventLog, Outcome, PlanMode, Quaran
 ITEMS_A_TURN = 100
 
 _STORED_AS_FOUND = PlanFinding()
+# Why a store keeps nothing of an event, in words for its sender.
+_REFUSED = {
+    "erased_subject": "its person was erased",
+    "suppressed_subject": "its person is not to be processed",
+    "consent_denied": "its person does not consent",
+}
 
 
 @dataclass(slots=True)
@@ -126,6 +132,11 @@ class Receiver:
             sorting.admissions.append(admission)
             sorting.outcomes.append(None)
             return
+        withheld = self._admitter.withheld(event, source, gpc=signals.gpc, dnt=signals.dnt)
+        if withheld is not None:
+            sorting.admissions.append(withheld)
+            sorting.outcomes.append(None)
+            return
         rejection, mode = finding
         self._quarantine(rejection, source, raw, arrival, event.context, sorting)
         if mode == "reject-in-development":
@@ -170,9 +181,14 @@ class Receiver:
         context: dict[str, Any],
         sorting: _Sorting,
     ) -> None:
-        body = bytes(memoryview(raw))
-        sorting.quarantined.append(self._quarantined(rejection, source, body, arrival.received_at, context))
-        sorting.outcomes.append(Outcome(rejection.message_id, "quarantined", rejection.code, rejection.detail))
+        entry = self._quarantined(rejection, source, bytes(memoryview(raw)), arrival.received_at, context)
+        sorting.quarantined.append(entry)
+        refusal = self._log.refusal(entry.names)
+        sorting.outcomes.append(
+            Outcome(rejection.message_id, "quarantined", rejection.code, rejection.detail)
+            if refusal is None
+            else Outcome(rejection.message_id, "refused", refusal, _REFUSED[refusal])
+        )
 
     def _quarantined(
         self, rejection: Rejection, source: Source, raw: bytes, received_at: int, context: dict[str, Any]
@@ -193,6 +209,7 @@ class Receiver:
             library=_short(library.get("name")),
             library_version=_short(library.get("version")),
             raw=self._kept(raw, rejection),
+            names=self._admitter.named_in(raw, source),
         )
 
     def _kept(self, raw: bytes, rejection: Rejection) -> bytes:
@@ -236,6 +253,8 @@ def _rejected(event: Event, code: str, pointer: str, detail: str) -> Rejection:
 
 
 def _stored(admission: Admission, status: str) -> Outcome:
+    if status in _REFUSED:
+        return Outcome(admission.event.message_id, "refused", status, _REFUSED[status])
     code = "message_id_taken" if status == "conflict" else None
     traffic = admission.traffic if status == "stored" else None
     return Outcome(admission.event.message_id, status, code, traffic=traffic)  # type: ignore[arg-type]

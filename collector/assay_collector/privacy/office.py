@@ -83,6 +83,7 @@ class Office:
         endpoints: Sequence[str] = (),
         due_days: int = 30,
         keeps_suppressed_events: bool = False,
+        erase_rows: int = ERASE_ROWS,
         new_id: Callable[[], bytes],
         clock: Callable[[], int],
     ) -> None:
@@ -92,6 +93,7 @@ class Office:
             redaction: How others' records lose the person's values.
             endpoints: The webhooks that are configured; notices to others are given up.
             due_days: How long a request may take.
+            erase_rows: How many rows are removed in one transaction.
             new_id: Draws 16 bytes.
         """
         self._store = store
@@ -103,6 +105,7 @@ class Office:
         self._endpoints = tuple(endpoints)
         self._due = due_days * DAY
         self._keeps = keeps_suppressed_events
+        self._rows = erase_rows
         self._new_id = new_id
         self._clock = clock
 
@@ -193,7 +196,7 @@ class Office:
             progress: Told how many more rows are gone.
         """
         before = 0
-        while self._rights.erase_some(request_id, ERASE_ROWS, self._redaction, self._clock()):
+        while self._rights.erase_some(request_id, self._rows, self._redaction, self._clock()):
             pause()
             request = self._rights.request(request_id)
             gone = sum(request.counts.values()) if request else before

@@ -367,17 +367,41 @@ def _read_consent_place(cursor: str) -> list[Any]:
     return [bytes.fromhex(subject), purpose, at, bytes.fromhex(event_id), state, signal]
 
 
+def _orphans(_: Database, portion: Portion) -> Remove:
+    """
+    Accounts in which nobody but the person ever was: their names may be the person's. They are forgotten too, as soon
+    as whoever was told of them was told that they are over.
+    """
+
+    def remove(connection: Connection) -> Done:
+        connection.execute(
+            f"UPDATE privacy_concerned SET kind = 'orphan' WHERE request_id = ? AND kind = 'account' AND {DESERTED}",
+            (portion.request_id,),
+        )
+        return Done({})
+
+    return remove
+
+
+# Of a row of privacy_concerned: nobody is or was in the account.
+DESERTED = """
+    NOT EXISTS (SELECT 1 FROM participations WHERE account = privacy_concerned.entity)
+    AND NOT EXISTS (SELECT 1 FROM memberships WHERE account = privacy_concerned.entity)
+"""
+
+
 def _last(_: Database, portion: Portion) -> Remove:
     """Everybody concerned is decided once more; with whom the person had to do is forgotten."""
 
     def remove(connection: Connection) -> Done:
         rows = connection.execute(
-            "DELETE FROM privacy_concerned WHERE (request_id, kind, entity) IN "
-            "(SELECT request_id, kind, entity FROM privacy_concerned WHERE request_id = ? LIMIT ?) "
-            "RETURNING kind, entity",
+            "DELETE FROM privacy_concerned WHERE (request_id, kind, entity) IN (SELECT request_id, kind, entity "
+            "FROM privacy_concerned WHERE request_id = ? AND kind != 'orphan' LIMIT ?) RETURNING kind, entity",
             (portion.request_id, portion.rows_max),
         ).fetchall()
-        _touch(connection, rows, ("erasure",), portion.now)
+        _touch(connection, [row for row in rows if row[0] != "neighbour"], ("erasure",), portion.now)
+        neighbours = [("user", entity) for kind, entity in rows if kind == "neighbour"]
+        _touch(connection, neighbours, ("erasure", "identity"), portion.now)
         return Done({}, "more" if len(rows) == portion.rows_max else None)
 
     return remove
@@ -398,5 +422,6 @@ _STEPS: tuple[Step, ...] = (
     _pending,
     _consent_log,
     _REMOVALS["identifiers"],
+    _orphans,
     _last,
 )

@@ -111,10 +111,11 @@ class SQLiteRights:
                 list(endpoints),
             )
             told = {request.request_id: _notices_of(connection, request.subjects) for request in waiting}
+            busy = {row[0] for row in connection.execute(_ORPHANS_BUSY)}
         return [
             (request, told[request.request_id])
             for request in waiting
-            if "pending" not in told[request.request_id].values()
+            if "pending" not in told[request.request_id].values() and request.request_id not in busy
         ]
 
     def finish(self, request_id: bytes, counts: Mapping[str, int], certificate: bytes | None, now: int) -> None:
@@ -124,6 +125,7 @@ class SQLiteRights:
                 "WHERE request_id = ?",
                 (now, _encode(counts).decode(), None if certificate is None else certificate.decode(), request_id),
             )
+            _forget_orphans(connection, request_id)
             # Of notices that arrived, the certificate tells; dead ones stay where dead letters are listed.
             connection.execute(
                 f"DELETE FROM outbox WHERE state = 'delivered' AND type = 'privacy.erased' AND entity IN ({_SUBJECTS})",
@@ -133,7 +135,7 @@ class SQLiteRights:
     # --- asking ---
 
     def requests(self) -> Sequence[PrivacyRequest]:
-        return self._select("1 ORDER BY requested_at DESC, request_id")
+        return self._select("1 ORDER BY requested_at DESC, request_id DESC")
 
     def request(self, request_id: bytes) -> PrivacyRequest | None:
         return next(iter(self._select("request_id = ?", request_id)), None)
@@ -181,6 +183,29 @@ class SQLiteRights:
 _SUBJECTS = "SELECT id FROM privacy_subjects WHERE request_id = ?"
 
 
+# Accounts that nobody is left in, and about which there is something to decide, or to tell.
+_ORPHANS_BUSY = """
+    SELECT request_id FROM privacy_concerned JOIN agenda USING (entity) WHERE privacy_concerned.kind = 'orphan'
+    UNION SELECT request_id FROM privacy_concerned JOIN outbox USING (entity)
+    WHERE kind = 'orphan' AND outbox.state = 'pending'
+"""
+
+
+def _forget_orphans(connection: Connection, request_id: bytes) -> None:
+    orphans = connection.execute(
+        f"SELECT entity FROM privacy_concerned WHERE request_id = ? AND kind = 'orphan' AND {erasing.DESERTED}",
+        (request_id,),
+    ).fetchall()
+    for table, column in (("identifiers", "id"), *((name, "entity") for name in _OF_ACCOUNTS)):
+        connection.executemany(f"DELETE FROM {table} WHERE {column} = ?", orphans)
+    connection.execute("DELETE FROM privacy_concerned WHERE request_id = ?", (request_id,))
+    if orphans:
+        move(connection)  # whoever remembers what is stored must look again
+
+
+_OF_ACCOUNTS = ("transitions", "traits", "outbox", "recipients")
+
+
 def _insert(connection: Connection, request: PrivacyRequest) -> None:
     values = (
         request.request_id,
@@ -204,6 +229,7 @@ def _insert(connection: Connection, request: PrivacyRequest) -> None:
 
 def _suppress(connection: Connection, request: PrivacyRequest) -> None:
     move(connection)
+    _replace_suppressions(connection, request)
     connection.executemany(
         "INSERT INTO suppressions (id, request_id, created_at, keeps_events) VALUES (?, ?, ?, ?) "
         "ON CONFLICT DO UPDATE SET request_id = excluded.request_id, keeps_events = excluded.keeps_events",
@@ -211,6 +237,15 @@ def _suppress(connection: Connection, request: PrivacyRequest) -> None:
     )
     _withdraw(connection, request.subjects)
     _touch_people(connection, request.subjects, request.requested_at)
+
+
+def _replace_suppressions(connection: Connection, request: PrivacyRequest) -> None:
+    """Suppressions of the person that are in force are over: this request says more, or the same again."""
+    sql = (
+        "UPDATE privacy_requests SET state = 'done', finished_at = ? WHERE kind = 'suppress' AND state = 'suppressed' "
+        "AND request_id != ? AND request_id IN (SELECT request_id FROM suppressions WHERE id = ?)"
+    )
+    connection.executemany(sql, [(request.requested_at, request.request_id, id) for id in request.subjects])
 
 
 def _bury(connection: Connection, request: PrivacyRequest, notices: Notices) -> None:
@@ -221,15 +256,17 @@ def _bury(connection: Connection, request: PrivacyRequest, notices: Notices) -> 
         "INSERT INTO tombstones (id, created_at, reason, generation) VALUES (?, ?, 'erased', ?) ON CONFLICT DO NOTHING",
         [(id, now, generation) for id in ids],
     )
-    connection.execute(
-        "UPDATE privacy_requests SET state = 'done', finished_at = ?1 WHERE kind = 'suppress' AND state = 'suppressed' "
-        "AND request_id IN (SELECT request_id FROM privacy_subjects JOIN tombstones USING (id))",
-        (now,),
-    )
+    _replace_suppressions(connection, request)
     told = _told(connection, ids)
     _withdraw(connection, ids)
-    for table in ("agenda", "transitions"):
-        list(select_in(connection, f"DELETE FROM {table} WHERE entity IN ({{}}) RETURNING 1", ids))
+    removed = {
+        table: sum(1 for _ in select_in(connection, f"DELETE FROM {table} WHERE entity IN ({{}}) RETURNING 1", ids))
+        for table in ("agenda", "transitions")
+    }
+    counts = {table: n for table, n in removed.items() if n}
+    connection.execute(
+        "UPDATE privacy_requests SET counts = ? WHERE request_id = ?", (_encode(counts).decode(), request.request_id)
+    )
     _notify(connection, told, notices)
     accounts = {
         row[0]
@@ -239,6 +276,12 @@ def _bury(connection: Connection, request: PrivacyRequest, notices: Notices) -> 
     connection.executemany(
         "INSERT INTO privacy_concerned (request_id, kind, entity) VALUES (?, 'account', ?)",
         [(request.request_id, account) for account in sorted(accounts)],
+    )
+    # Who shared a device with the person may turn out not to have shared it.
+    ends = {end for row in SQLiteFacts(connection).links_of(ids) for end in (row.low, row.high)} - set(ids)
+    connection.executemany(
+        "INSERT INTO privacy_concerned (request_id, kind, entity) VALUES (?, 'neighbour', ?)",
+        [(request.request_id, end) for end in sorted(ends)],
     )
     touch(connection, {Touch("account", account, "erasure"): now for account in accounts})
 

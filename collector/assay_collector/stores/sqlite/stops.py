@@ -72,20 +72,20 @@ class StopsInMemory:
     """Stops as of the transaction under way; to be asked by the one writer only."""
 
     def __init__(self) -> None:
-        self._generation: int | None = None
+        self.generation = -1
         self._stops = Stops()
 
     def now(self, connection: Connection) -> Stops:
         """Those that hold in this transaction."""
         row = connection.execute(_GENERATION).fetchone()
         generation = 0 if row is None else int(row[0])
-        if generation != self._generation:
-            self._load(connection, self._generation or 0)
-            self._generation = generation
+        if generation != self.generation:
+            self._load(connection, self.generation)
+            self.generation = generation
         return self._stops
 
     def _load(self, connection: Connection, after: int) -> None:
-        rows = connection.execute("SELECT id FROM tombstones WHERE generation > ? OR generation = 0", (after,))
+        rows = connection.execute("SELECT id FROM tombstones WHERE generation > ?", (after,))
         self._stops.erased.update(row[0] for row in rows)
         self._stops.suppressed = dict(connection.execute("SELECT id, keeps_events = 1 FROM suppressions").fetchall())
 

@@ -187,6 +187,15 @@ def test_a_clock_that_is_wrong_is_a_warning():
     assert "ahead of the collector's" in found["clock"]["detail"]
 
 
+def test_a_real_collector_says_which_plan_it_has(tmp_path):
+    """The very revision of the folder; another folder's is another."""
+    key = write_key(tmp_path)
+    with serving(tmp_path, "--plan", str(PLAN)) as collector:
+        found = examined(collector.url, "--no-event", "--plan", str(PLAN), key=key)[1]["plan"]
+
+    assert {"status": "good", "detail": f"as the collector's, {load_plan(PLAN).revision}"}.items() <= found.items()
+
+
 def test_the_plan_is_compared_with_the_collectors():
     """By revision: the same, another, or none given."""
     revision = load_plan(PLAN).revision

@@ -58,10 +58,18 @@ def test_of_an_hour_cut_at_its_end_the_last_is_not_reached():
 
 def test_a_value_seen_before_and_within_the_period_arrives_with_its_first_sight_within():
     """Of the same hour only the sights of that value, and only those within."""
-    events = [(START + at, item) for at, item in ((10, b"x"), (15, b"y"), (20, b"x"), (30, b"x"), (95, b"x"))]
+    events = [(START + at, item) for at, item in ((10, b"x"), (17, b"y"), (20, b"x"), (30, b"x"), (95, b"x"))]
     series = series_of(SIGNAL, events)
 
-    assert [START + 20] == distinct_arrivals(series, Period(START + 16, START + 90), reading(events))
+    assert [START + 17, START + 20] == distinct_arrivals(series, Period(START + 16, START + 90), reading(events))
+    assert [START + 20] == distinct_arrivals(series, Period(START + 18, START + 90), reading(events))
+
+
+def test_a_values_first_sight_of_an_hour_is_known_without_reading():
+    """Whatever else the hour holds."""
+    series = series_of(SIGNAL, [(START + offset, item) for offset, item in ((10, b"x"), (20, b"y"), (30, b"x"))])
+
+    assert [START + 10, START + 20] == distinct_arrivals(series, Period(START + 10, START + 25), never)
 
 
 def test_a_value_seen_only_around_the_period_waits_for_a_later_hour():

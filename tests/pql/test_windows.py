@@ -146,6 +146,7 @@ def test_only_what_measures_time_is_a_test_of_a_duration(written: object, expect
         ("at least 1 hour and 2 days", ""),
         ("between 1 hour and 2 weeks", "between 1h and 14 days"),
         ("between 1 hour, and 2 days", "between 1h and 2 days"),
+        ("between 1, and 2 days", "between 1 day and 2 days"),
         ("between 1h", ""),
         ("betwen 1h and 2h", "between 1h and 2h"),
         ("between 2 days and 1h", ""),

@@ -98,7 +98,16 @@ class Oracle:
         owners: dict[str, str] = {}
         for anonymous, user in sorted(pairs, key=rank):
             owners.setdefault(anonymous, user)
+        self._pairs = pairs
         return owners
+
+    def _is_nobodys(self, h: Happened) -> bool:
+        """Whether it was done on a device that a second user had been seen with by then."""
+        kind, name = h.leaf
+        others = [
+            at for (anonymous, user), at in self._pairs.items() if anonymous == name and user != self.owner[anonymous]
+        ]
+        return kind == "anonymous" and any(at <= h.at for at in others)
 
     def person(self, leaf: Who) -> Who:
         """Whose identifier it is."""
@@ -133,7 +142,7 @@ class Oracle:
     def _joined(self, person: Who) -> dict[str, int]:
         found: dict[str, int] = {}
         for h in self.all:
-            if h.body["type"] == "group" and self.person(h.leaf) == person:
+            if h.body["type"] == "group" and self.person(h.leaf) == person and not self._is_nobodys(h):
                 found.setdefault(str(h.body["groupId"]), h.at)
         return found
 
@@ -156,7 +165,7 @@ class Oracle:
 
     def _counted(self, definition: Definition, name: str) -> list[Happened]:
         tracks = [h for h in self.all if h.body["type"] == "track" and h.scored]
-        tracks = [h for h in tracks if self.person(h.leaf) not in self.refused]
+        tracks = [h for h in tracks if self.person(h.leaf) not in self.refused and not self._is_nobodys(h)]
         if definition.entity == "user":
             return [h for h in tracks if self.person(h.leaf)[1] == name]
         mine = [h for h in tracks if self.account_of(h) == name]
@@ -172,7 +181,8 @@ class Oracle:
         for h in self.all:
             is_of_user = kind == "user" and h.body["type"] == "identify" and self.person(h.leaf) == who
             is_of_account = kind == "account" and h.body["type"] == "group" and h.body["groupId"] == who[1]
-            if (is_of_user or is_of_account) and key in h.body["traits"]:
+            is_said = is_of_account or (is_of_user and not self._is_nobodys(h))
+            if is_said and key in h.body["traits"]:
                 yield h.at, h.body["traits"][key]
 
     def _is_on_a_list(self, definition: Definition, kind: str, who: Who) -> bool:

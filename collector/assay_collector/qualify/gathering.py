@@ -8,20 +8,24 @@ choosing which of those rows are folded. Nothing is ever moved or subtracted.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache, partial
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
 
 from assay.contract.consent import SCORING_PURPOSES
 from assay.contract.times import INSTANT_MIN
-from assay_collector.identity.accounts import Attribution, attribute
+from assay_collector.identity.accounts import Stay, attribute, home
 from assay_collector.identity.consent import forbids, next_expiry
+from assay_collector.identity.rules import DEFAULT_IDENTITY_RULES, Adopt, IdentityRules
+from assay_collector.identity.spans import ALWAYS, Spans, before
 from assay_collector.pql.decision import EntityFacts
 from assay_collector.pql.definition import Catalogue, Definition, EntityKind, Exclusion, Signal, Trait
 from assay_collector.pql.matching import CompiledSignal
 from assay_collector.pql.steps import Steps
 from assay_collector.pql.tallies import Series, Span
-from assay_collector.qualify.occurrences import Rereader, occurrences_of
+from assay_collector.qualify.clipping import Clipper, Own, known_traits, own_memberships
+from assay_collector.qualify.occurrences import Rereader
 from assay_collector.store import ConsentEntry, Facts, Tally, TallyItem, TraitChange
 
 _decode = msgspec.json.Decoder().decode
@@ -38,8 +42,9 @@ class Rows:
 class Gatherer:
     """Gathers facts for the definitions of one catalogue."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, identity: IdentityRules = DEFAULT_IDENTITY_RULES) -> None:
         self._catalogue = catalogue
+        self._identity = identity
         self._signals: dict[EntityKind, dict[int, Signal]] = {"user": {}, "account": {}}
         for signal in catalogue.signals:
             self._signals[signal.scope][signal.id] = signal
@@ -76,12 +81,13 @@ class Gatherer:
             now: Which consent has expired by then.
         """
         named = self._rows(facts, [account], "account")
-        members = Members(facts, account, {row.leaf for row in named.tallies}, now)
+        members = Members(facts, account, {row.leaf for row in named.tallies}, now, self._identity.adopt)
         unnamed = self._rows(facts, members.adopted_leaves, "account")
         traits = self._traits(facts, "account", [account])
         listed = self._excluded_people(facts, members.leaves)
-        tallies = [*named.tallies, *(part for row in unnamed.tallies for part in self._clip(facts, row, members))]
-        items = [*named.items, *(part for row in unnamed.items for part in self._clip_item(facts, row, members))]
+        clipper = Clipper(facts, self._compiled, members, account)
+        tallies = clipper.tallies([*named.tallies, *unnamed.tallies])
+        items = clipper.items([*named.items, *unnamed.items])
 
         def facts_under(lists: frozenset[str]) -> EntityFacts:
             kept = members.allowed({person for person, names in listed.items() if names & lists})
@@ -101,12 +107,24 @@ class Gatherer:
     # --- people ---
 
     def _person_facts(self, facts: Facts, leaves: Sequence[bytes], *, may_use: bool) -> EntityFacts:
-        rows = self._rows(facts, leaves if may_use else (), "user")
+        shared = facts.shared_from(leaves)
+        own, all_rows = Own(shared), self._rows(facts, leaves if may_use else (), "user")
+        clipper = Clipper(facts, self._compiled, own)
+        rows = Rows(clipper.tallies(all_rows.tallies), clipper.items(all_rows.items)) if shared else all_rows
         # A trait is no more to be used than an event is. Exclusion lists, which only leave people out, still see it.
-        traits = self._traits(facts, "user", leaves) | self._account_traits_of(facts, leaves) if may_use else {}
+        traits = (
+            self._traits(facts, "user", leaves, shared) | self._account_traits_of(facts, leaves, shared)
+            if may_use
+            else {}
+        )
         users = self._users_among(facts, leaves, "user")
         reader = Rereader(
-            facts, self._compiled, rows.tallies, people=dict.fromkeys(leaves, max(users, default=b"")), users=users
+            facts,
+            self._compiled,
+            rows.tallies,
+            belonging=own,
+            people=dict.fromkeys(leaves, max(users, default=b"")),
+            users=users,
         )
         return self._fold("user", rows, reader, traits, lambda _: {})
 
@@ -116,11 +134,13 @@ class Gatherer:
             return frozenset()
         return _users(facts, people)
 
-    def _account_traits_of(self, facts: Facts, leaves: Sequence[bytes]) -> dict[Trait, Steps[Any]]:
+    def _account_traits_of(
+        self, facts: Facts, leaves: Sequence[bytes], shared: Mapping[bytes, int]
+    ) -> dict[Trait, Steps[Any]]:
         if not self._trait_keys["account"]:
             return {}
-        belongs = attribute((row.account, row.at) for row in facts.memberships(leaves=leaves))
-        return {} if belongs is None else self._traits(facts, "account", [belongs.account])
+        first = home(Stay(row.account, row.at) for row in own_memberships(facts.memberships(leaves=leaves), shared))
+        return {} if first is None else self._traits(facts, "account", [first])
 
     # --- rows ---
 
@@ -131,27 +151,6 @@ class Gatherer:
         distinct = [signal.id for signal in signals.values() if signal.aggregate == "distinct"]
         items = facts.items(entities, distinct) if distinct else ()
         return Rows(facts.tallies(entities, list(signals)), items)
-
-    def _clip(self, facts: Facts, row: Tally, members: "Members") -> list[Tally]:
-        """The part of a row that falls into the time in which the leaf's unnamed events belong to the account."""
-        end = members.adopted_until(row.leaf)
-        if row.last_at < end:
-            return [row]
-        found = occurrences_of(facts, self._compiled[row.signal], row.leaf, row.bucket, row.bucket, None)
-        instants = [each.at for each in found if each.at < end]
-        if not instants:
-            return []
-        return [Tally(row.entity, row.signal, row.bucket, row.leaf, len(instants), min(instants), max(instants))]
-
-    def _clip_item(self, facts: Facts, row: TallyItem, members: "Members") -> list[TallyItem]:
-        end = members.adopted_until(row.leaf)
-        if row.last_at < end:
-            return [row]
-        found = occurrences_of(facts, self._compiled[row.signal], row.leaf, row.bucket, row.bucket, None)
-        instants = [each.at for each in found if each.at < end and each.value == row.item]
-        if not instants:
-            return []
-        return [TallyItem(row.entity, row.signal, row.bucket, row.leaf, row.item, min(instants), max(instants))]
 
     def _fold(
         self,
@@ -184,7 +183,7 @@ class Gatherer:
         )
 
     def _traits_of_member(self, facts: Facts, members: "Members", person: bytes) -> Mapping[Trait, Steps[Any]]:
-        return self._traits(facts, "user", members.leaves.get(person, (person,)))
+        return self._traits(facts, "user", members.leaves.get(person, (person,)), members.shared)
 
     # --- traits and exclusions ---
 
@@ -195,11 +194,17 @@ class Gatherer:
                 keys[trait.of].add(trait.key)
         return {kind: sorted(found) for kind, found in keys.items()}
 
-    def _traits(self, facts: Facts, kind: EntityKind, entities: Sequence[bytes]) -> dict[Trait, Steps[Any]]:
+    def _traits(
+        self,
+        facts: Facts,
+        kind: EntityKind,
+        entities: Sequence[bytes],
+        shared: Mapping[bytes, int] = MappingProxyType({}),
+    ) -> dict[Trait, Steps[Any]]:
         keys = self._trait_keys[kind]
         if not keys:
             return {}
-        found = (change for change in facts.traits(entities, keys) if change.scored)
+        found = (change for change in known_traits(facts.traits(entities, keys), shared) if change.scored)
         return {Trait(kind, key): steps for key, steps in _histories(found).items()}
 
     def _exclusions_of(self, facts: Facts, kind: EntityKind, entities: Sequence[bytes]) -> frozenset[str]:
@@ -253,7 +258,7 @@ class Gathered:
 class Members:
     """The people who did something in an account, or belong to it."""
 
-    def __init__(self, facts: Facts, account: bytes, named_leaves: set[bytes], now: int) -> None:
+    def __init__(self, facts: Facts, account: bytes, named_leaves: set[bytes], now: int, adopt: Adopt) -> None:
         joined = {row.leaf for row in facts.memberships(accounts=[account])}
         known = list(named_leaves | joined)
         self.people: dict[bytes, bytes] = dict(facts.people(known))
@@ -264,6 +269,8 @@ class Members:
         self.people.update({leaf: person for person, leaves in self.leaves.items() for leaf in leaves})
         self._facts = facts
         self._now = now
+        self._adopt = adopt
+        self.shared = facts.shared_from([leaf for leaves in self.leaves.values() for leaf in leaves])
         self._adopted = self._adoptions(account, {self.people.get(leaf, leaf) for leaf in joined})
 
     @property
@@ -271,9 +278,10 @@ class Members:
         """Leaves whose events without a named account belong to this one, for some time at least."""
         return [leaf for person in self._adopted for leaf in self.leaves[person]]
 
-    def adopted_until(self, leaf: bytes) -> int:
-        """Until when, exclusive."""
-        return self._adopted[self.people.get(leaf, leaf)].end
+    def spans(self, leaf: bytes, *, named: bool) -> Spans:
+        """When what was done under a leaf, naming the account or none, counts for the account."""
+        spans = ALWAYS if named else self._adopted.get(self.people.get(leaf, leaf), ())
+        return before(spans, self.shared.get(leaf))
 
     def allowed(self, excluded: set[bytes]) -> set[bytes]:
         """The leaves that may be folded: their person consents, and is not excluded."""
@@ -296,15 +304,13 @@ class Members:
     def _said(self) -> Sequence[ConsentEntry]:
         return self._facts.consents([leaf for leaves in self.leaves.values() for leaf in leaves], SCORING_PURPOSES)
 
-    def _adoptions(self, account: bytes, people: set[bytes]) -> dict[bytes, Attribution]:
+    def _adoptions(self, account: bytes, people: set[bytes]) -> dict[bytes, Spans]:
         leaves = [leaf for person in people for leaf in self.leaves[person]]
-        joined: dict[bytes, list[tuple[bytes, int]]] = {}
-        for row in self._facts.memberships(leaves=leaves):
-            joined.setdefault(self.people.get(row.leaf, row.leaf), []).append((row.account, row.at))
-        found = {person: attribute(rows) for person, rows in joined.items()}
-        return {
-            person: belongs for person, belongs in found.items() if belongs is not None and belongs.account == account
-        }
+        stays: dict[bytes, list[Stay]] = {}
+        for row in own_memberships(self._facts.memberships(leaves=leaves), self.shared):
+            stays.setdefault(self.people.get(row.leaf, row.leaf), []).append(Stay(row.account, row.at, row.left_at))
+        found = {person: attribute(rows, self._adopt).get(account, ()) for person, rows in stays.items()}
+        return {person: spans for person, spans in found.items() if spans}
 
 
 def _listed(
@@ -316,7 +322,7 @@ def _listed(
         return {}
     owner = {entity: group for group, entities in groups for entity in entities}
     changes: dict[bytes, list[TraitChange]] = {}
-    for change in facts.traits(list(owner), keys):
+    for change in known_traits(facts.traits(list(owner), keys), facts.shared_from(list(owner))):
         changes.setdefault(owner[change.entity], []).append(change)
     found: dict[bytes, frozenset[str]] = {}
     for group, history in changes.items():

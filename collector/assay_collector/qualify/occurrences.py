@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import msgspec
 
 from assay.contract.times import HOUR
+from assay_collector.identity.spans import ALWAYS, Spans, contains
 from assay_collector.pql.matching import CompiledSignal
 from assay_collector.pql.sweeps import Occurrence
 from assay_collector.store import EventRow, Facts, Tally
@@ -15,11 +16,16 @@ from assay_collector.store import EventRow, Facts, Tally
 _decode = msgspec.json.Decoder().decode
 
 
-class Adoption(Protocol):
-    """To whom events without a named account belong."""
+class Belonging(Protocol):
+    """When what was done under a leaf counts for the entity in question."""
 
-    def adopted_until(self, leaf: bytes) -> int:
-        """Until when, exclusive, those of a leaf belong to the account in question."""
+    def spans(self, leaf: bytes, *, named: bool) -> Spans:
+        """
+        The times.
+
+        Args:
+            named: Of events that name the account in question; else of those that name none, or of a person's.
+        """
 
 
 @dataclass
@@ -30,7 +36,7 @@ class Rereader:
     compiled: Mapping[int, CompiledSignal]
     tallies: Sequence[Tally]
     account: bytes | None = None  # None: for a person
-    adoption: Adoption | None = None
+    belonging: Belonging | None = None  # None: everything counts
     people: Mapping[bytes, bytes] = field(default_factory=dict)  # leaf -> person, where it is not the leaf itself
     users: frozenset[bytes] = frozenset()  # the people with a user id; only they count where users are counted
     _instants: dict[tuple[int, int], list[tuple[int, bytes | None]]] = field(default_factory=dict)
@@ -65,13 +71,9 @@ class Rereader:
 
     def _read(self, signal: int, entity: bytes, leaf: bytes, first: int, last: int) -> Iterable[Occurrence]:
         named = self.account if self.account is not None and entity == self.account else None
-        end = (
-            None
-            if self.account is None or named is not None or self.adoption is None
-            else self.adoption.adopted_until(leaf)
-        )
+        spans = ALWAYS if self.belonging is None else self.belonging.spans(leaf, named=named is not None)
         for found in occurrences_of(self.facts, self.compiled[signal], leaf, first, last, named):
-            if end is not None and found.at >= end:
+            if not contains(spans, found.at):
                 continue
             person = self.people.get(found.person, found.person)
             if not self.compiled[signal].of_user:

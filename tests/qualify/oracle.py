@@ -8,7 +8,7 @@ definitions themselves and `Comparator.holds`. Every question is answered by goi
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from assay.contract.ids import event_id
@@ -63,12 +63,13 @@ class Oracle:
         """
         self.now = now
         self.order = order
-        self._told: dict[tuple[str, Who, str], list[tuple[int, Any]]] = {}
+        self._told: dict[tuple[str, Who, str], list[tuple[int, Any, bool]]] = {}
         distinct: dict[bytes, Happened] = {}
         for message in messages:
             read = _read(message, now if received_at is None else received_at)
             distinct.setdefault(read.id, read)
         self.all = sorted(distinct.values(), key=lambda h: (h.at, h.id))
+        self.all = [replace(h, scored=True) if self._is_covered(h) else h for h in self.all]
         self.owner = self._owners()
         self.refused = {person for person in self._people() if self._refuses(person)}
 
@@ -124,12 +125,21 @@ class Oracle:
 
     # --- consent ---
 
+    def _is_covered(self, h: Happened) -> bool:
+        """Whether an event of a strict source says nothing, and its own id had agreed by then."""
+        said = _preferences(h.body)
+        is_silent = h.body.get("source") == "strict" and "pql_scoring" not in said and all(said.values())
+        return is_silent and any(
+            h.leaf in _subjects(g) and g.at <= h.at and _preferences(g.body).get("pql_scoring") for g in self.all
+        )
+
     def _refuses(self, person: Who) -> bool:
         said: dict[tuple[str, Who], list[tuple[int, bool]]] = defaultdict(list)
         for h in self.all:
-            if self.person(h.leaf) == person:
+            for subject in _subjects(h):
                 for purpose, granted in _preferences(h.body).items():
-                    said[purpose, h.leaf].append((h.at, granted))
+                    if self.person(subject) == person:
+                        said[purpose, subject].append((h.at, granted))
         last = {key: _last_word(words) for key, words in said.items()}
         for (purpose, _), (at, granted) in last.items():
             spoken_at, spoken = last.get((purpose, person), (at, False)) if person[0] == "user" else (at, False)
@@ -171,19 +181,19 @@ class Oracle:
         mine = [h for h in tracks if self.account_of(h) == name]
         return [h for h in mine if not self._is_on_a_list(definition, "user", self.person(h.leaf))]
 
-    def _traits(self, kind: str, who: Who, key: str) -> list[tuple[int, Any]]:
-        """(since, value), in order of time."""
+    def _traits(self, kind: str, who: Who, key: str, *, scored: bool = False) -> list[tuple[int, Any]]:
+        """(since, value), in order of time; of all messages, or only of those that may be scored."""
         if (kind, who, key) not in self._told:
             self._told[kind, who, key] = list(self._read_traits(kind, who, key))
-        return self._told[kind, who, key]
+        return [(at, value) for at, value, may_score in self._told[kind, who, key] if may_score or not scored]
 
-    def _read_traits(self, kind: str, who: Who, key: str) -> Iterator[tuple[int, Any]]:
+    def _read_traits(self, kind: str, who: Who, key: str) -> Iterator[tuple[int, Any, bool]]:
         for h in self.all:
             is_of_user = kind == "user" and h.body["type"] == "identify" and self.person(h.leaf) == who
             is_of_account = kind == "account" and h.body["type"] == "group" and h.body["groupId"] == who[1]
             is_said = is_of_account or (is_of_user and not self._is_nobodys(h))
             if is_said and key in h.body["traits"]:
-                yield h.at, h.body["traits"][key]
+                yield h.at, h.body["traits"][key], h.scored
 
     def _is_on_a_list(self, definition: Definition, kind: str, who: Who) -> bool:
         def on(tests: Any) -> bool:
@@ -218,7 +228,7 @@ class Oracle:
             of = None if home is None else ("account", home)
         if of is None:
             return None
-        known = [value for since, value in self._traits(trait.of, of, trait.key) if since <= at]
+        known = [value for since, value in self._traits(trait.of, of, trait.key, scored=True) if since <= at]
         return known[-1] if known and not isinstance(known[-1], dict | list) else None
 
     def _who(self, entity: str, name: str) -> Who:
@@ -243,7 +253,15 @@ def _read(body: Message, received_at: int) -> Happened:
     return Happened(event_id(body.get("source", "app"), body["messageId"]), at, body, leaf, scored)
 
 
+def _subjects(h: Happened) -> list[Who]:
+    """Whom its words bind: a plain statement both ids that it names."""
+    both = h.body["type"] == "consent" and h.body.get("userId") and h.body.get("anonymousId")
+    return [h.leaf, ("anonymous", str(h.body["anonymousId"]))] if both else [h.leaf]
+
+
 def _preferences(body: Message) -> dict[str, bool]:
+    if body["type"] == "consent":
+        return {purpose: state == "granted" for purpose, state in body["purposes"].items() if purpose in SCORING}
     said = body.get("context", {}).get("consent", {}).get("categoryPreferences", {})
     return {purpose: bool(said[purpose]) for purpose in SCORING if purpose in said}
 

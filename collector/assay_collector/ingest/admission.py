@@ -127,6 +127,8 @@ class Admitter:
             (any(entry.purpose in SCORING_PURPOSES for entry in consents), "consent"),
         )
         changed = tuple(cause for is_so, cause in happened if is_so)
+        # Who else is bound by what was said, such as the browser of a known person.
+        bound = {entry.subject for entry in consents if entry.purpose in SCORING_PURPOSES} - {leaf}
         admission = Admission(
             event=row,
             identifiers=stitches.identifiers,
@@ -138,7 +140,8 @@ class Admitter:
             marks=marks,
             touches=_touches(
                 marks, leaf, account, changed=changed, is_of_account=bool(traits) and event.type == "group"
-            ),
+            )
+            + tuple(Touch("user", subject, "consent") for subject in sorted(bound)),
             links_refused=stitches.refused,
             awaits=ruling.awaits,
             traffic=traffic,

@@ -101,9 +101,10 @@ class DoorPolicy:
         Args:
             known: purpose -> state, as far as the person's is known from elsewhere. It counts only for what destroys.
         """
-        refused = [purpose for purpose in self.actions if self._refuses(purpose, reading, known)]
-        unasked = [p for p in SCORING_PURPOSES if self.policies[p] == "opt_in" and reading.states.get(p) is None]
-        denied = any(reading.states.get(p) in _REFUSALS for p in SCORING_PURPOSES if self.policies[p] != "exempt")
+        words = _words(reading)
+        refused = [purpose for purpose in self.actions if self._refuses(purpose, words, known)]
+        unasked = [p for p in SCORING_PURPOSES if self.policies[p] == "opt_in" and p not in words]
+        denied = any(words.get(p) in _REFUSALS for p in SCORING_PURPOSES if self.policies[p] != "exempt")
         awaits = () if denied else tuple(unasked)
         action = max((self.actions[purpose] for purpose in refused), key=ACTIONS.index, default=None)
         if action is not None and STATED in reading.signals.values():
@@ -135,11 +136,11 @@ class DoorPolicy:
                 source=self.source.id,
             )
             for purpose in self.asks
-            if purpose not in reading.states
+            if purpose not in _words(reading)
         ]
 
-    def _refuses(self, purpose: str, reading: ConsentReading, known: Mapping[str, str]) -> bool:
-        state = reading.states.get(purpose) or known.get(purpose)
+    def _refuses(self, purpose: str, words: Mapping[str, str], known: Mapping[str, str]) -> bool:
+        state = words.get(purpose) or known.get(purpose)
         return state in _REFUSALS or (state != "granted" and self.policies[purpose] == "opt_in")
 
     def _entry(
@@ -195,6 +196,13 @@ class DoorPolicy:
         parts = (_encode(dict(reading.states)), _encode(evidence), _encode(decision))
         digest = blake2b(b"\n".join(parts), digest_size=16, person=b"assay.consent").digest()
         return ConsentSnapshot(digest, *parts)
+
+
+def _words(reading: ConsentReading) -> Mapping[str, str]:
+    """What counts of an event's own words: a preset no is heeded, a preset yes is nobody's."""
+    if DEFAULT_SIGNAL not in reading.signals.values():
+        return reading.states
+    return {p: s for p, s in reading.states.items() if s != "granted" or reading.signals[p] != DEFAULT_SIGNAL}
 
 
 def _subjects(stitches: Stitches, signal: str) -> tuple[bytes, ...]:

@@ -16,6 +16,7 @@ import pytest
 
 from assay.contract.consent import PURPOSES
 from assay_collector.stores.sqlite.store import SQLiteStore
+from deliver.receiver import Receiver, receiving
 from serving import assay, serving, wait_until
 
 from .browsing import PACKAGE, Browser, Site, Tab, Visitor, browser, site
@@ -29,6 +30,31 @@ why: A project with three tasks is real work.
 predicts: {event: Subscription Started, within: 30 days}
 signals: {projects: {count: Project Created}, tasks: {count: Task Assigned}}
 qualify: {projects: at least 1, tasks: at least 3}
+"""
+BUSY = """
+pql: {id: busy, version: 1, entity: user, stage: monetization, owner: sales}
+why: Three tasks in a day are more than a look around.
+predicts: {event: Subscription Started, within: 30 days}
+signals: {tasks: {count: Task Assigned}}
+qualify: {tasks: at least 3}
+"""
+BUILDING = """
+pql: {id: building, version: 1, entity: user, stage: monetization, owner: sales}
+why: A second project means that the first was worth it.
+predicts: {event: Subscription Started, within: 30 days}
+signals: {projects: {count: Project Created}}
+qualify: {projects: at least 2}
+"""
+DEFINITIONS = {"workspace-active": WORKSPACE_ACTIVE, "busy": BUSY, "building": BUILDING}
+CONFIG = f"""
+definitions = "definitions"
+
+[[webhooks]]
+name = "crm"
+url = "%s"
+secret = "whsec_{"A" * 32}"
+purpose = "sales_contact"
+allow_private = true
 """
 DELIVERIES = {
     "each by itself": {},
@@ -49,13 +75,21 @@ def installed() -> None:
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory) -> Iterator[House]:
+def crm() -> Iterator[Receiver]:
+    """A receiver of webhooks that sells to whom it hears of."""
+    with receiving() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory, crm) -> Iterator[House]:
     """One collector for all visitors; every test has people and accounts of its own."""
     folder = tmp_path_factory.mktemp("house")
-    definitions = folder / "definitions"
-    definitions.mkdir()
-    (definitions / "workspace-active.yaml").write_text(WORKSPACE_ACTIVE)
-    with opened_house(folder, "--definitions", str(definitions)) as house:
+    (folder / "definitions").mkdir()
+    for name, definition in DEFINITIONS.items():
+        (folder / "definitions" / f"{name}.yaml").write_text(definition)
+    (folder / "assay.toml").write_text(CONFIG % crm.url)
+    with opened_house(folder) as house:
         yield house
 
 
@@ -200,21 +234,48 @@ def test_a_shared_browser_keeps_its_people_apart(house, key, chromium, shop):
     assert {"projects": 1, "tasks": 1} == counted(house, second)
 
 
-def test_global_privacy_control_denies_sale_for_the_browser_and_for_the_person(house, key, chromium, shop):
-    """The signal is read from the header of every request; it binds both ids, and scoring goes on."""
-    user, account = new("gwen"), new("quiet")
-    gwen = visitor(chromium, gpc=True)
-    tab = gwen.open(shop.page(key, house.url))
+def test_global_privacy_control_denies_sale_for_the_browser_and_for_the_person(house, key, chromium, shop, crm):
+    """
+    The signal is read from every request. It binds the person wherever they go on, later silence included: they are
+    scored, and nobody who sells hears of it.
+    """
+    gwen, norm = new("gwen"), new("norm")
+    private, phone, plain = (visitor(chromium, gpc=gpc) for gpc in (True, False, False))
+    tab = private.open(shop.page(key, house.url))
     assert tab.run("navigator.globalPrivacyControl")
     act(tab, projects=1, tasks=3)
-    tab.call("identify", user)
-    tab.call("group", account)
-    wait_until_stored(house, gwen, 6)
+    tab.call("identify", gwen)
+    for who, profile in ((gwen, phone), (norm, plain)):
+        tab = profile.open(shop.page(key, house.url))
+        tab.call("identify", who)
+        act(tab, projects=2, tasks=3 if who == norm else 0)
+    wait_until_stored(house, private, 5)
+    wait_until_stored(house, phone, 3)
+    wait_until_stored(house, plain, 6)
     house.wait_until_decided()
 
     denied = {"sales_contact": "denied", "third_party_share": "denied"}
-    assert {"anonymous": denied, "user": denied} == said_by(house, gwen)
-    assert 1 == len(leads(house, account))
+    assert {"anonymous": denied, "user": denied} == said_by(house, private)
+    assert {"busy", "building"} == {lead["definition"] for lead in leads(house, gwen)}
+    wait_until(lambda: heard_of(crm, norm) == {"busy", "building"})
+    wait_until(lambda: waiting_messages(house) == 0)
+    assert set() == heard_of(crm, gwen)
+
+
+def test_a_browser_that_nobody_watches_is_a_bot(house, key, chromium, shop):
+    """Chromium without a window says so: what it does is stored and marked, and qualifies nobody."""
+    user = new("robot")
+    robot = visitor(chromium, user_agent=None)
+    tab = robot.open(shop.page(key, house.url))
+    tab.call("identify", user)
+    act(tab, tasks=3)
+    wait_until_stored(house, robot, 4)
+    house.wait_until_decided()
+
+    ids = {message["messageId"] for message in robot.messages()}
+    marks = [json.loads(row.context)["traffic"] for row in stored_events(house.folder) if row.message_id in ids]
+    assert ["bot"] * 4 == marks
+    assert [] == leads(house, user)
 
 
 # --- helpers ---
@@ -259,13 +320,27 @@ def leads(house: House, account: str) -> list[dict[str, Any]]:
 
 def counted(house: House, account: str) -> dict[str, int]:
     """What each criterion of the account comes to now."""
-    (entity,) = house.ask(f"/v1/qualifications/{account}")["entities"]
+    (entity,) = house.ask(f"/v1/qualifications/{account}", kind="account")["entities"]
     (definition,) = entity["definitions"]
     return {entry["name"]: entry["value"] for entry in definition["evidence"]["qualify"]["all"]}
 
 
+def heard_of(crm: Receiver, user: str) -> set[str]:
+    """The definitions under which a receiver of webhooks was told of somebody."""
+    told = [json.loads(received.body)["data"] for received in crm.received if user.encode() in received.body]
+    return {message["definition"] for message in told}
+
+
+def waiting_messages(house: House) -> float:
+    return metric(house, "assay_outbox_pending")
+
+
 def preflights(house: House) -> float:
-    found = re.search(r'^assay_requests_total\{path="preflight",status="200"\} (\S+)', house.metrics(), re.MULTILINE)
+    return metric(house, 'assay_requests_total{path="preflight",status="200"}')
+
+
+def metric(house: House, name: str) -> float:
+    found = re.search(rf"^{re.escape(name)} (\S+)", house.metrics(), re.MULTILINE)
     return float(found[1]) if found else 0.0
 
 

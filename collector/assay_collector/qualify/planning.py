@@ -5,7 +5,9 @@ The evaluator is the one that runs live. Tallies of signals that are known are r
 are made in memory from the stored events.
 """
 
+import gc
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from assay.contract.times import DAY
@@ -134,7 +136,8 @@ def simulate(
         filled = store.tallies.filled()
         overlay = _tallied(store, [signal for signal in studied.signals if signal.id not in filled], report)
         study = _Study(studied, outcome, laid_over(stored, overlay), now)
-        study.run(_subjects(store, stored, overlay, studied.entity, report))
+        with _settled():
+            study.run(_subjects(store, stored, overlay, studied.entity, report))
         new = [signal for signal in candidate.signals if signal.id not in filled]
         events = store.events.position() if new else 0
         waiting, _ = store.agenda.backlog(now)
@@ -298,6 +301,16 @@ def _by_definition(rows: Iterable[Transition]) -> Mapping[str, Mapping[bytes, li
 
 
 # --- whom and what it is decided over ---
+
+
+@contextmanager
+def _settled() -> Iterator[None]:
+    """While millions of tallies stay as they are, the garbage collector need not walk them over and over."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _tallied(store: Store, signals: Sequence[Signal], report: Report) -> Overlay:

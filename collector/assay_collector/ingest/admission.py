@@ -124,11 +124,9 @@ class Admitter:
         happened: tuple[tuple[bool, Cause], ...] = (
             (bool(stitches.links or stitches.memberships), "identity"),
             (bool(traits), "trait"),
-            (any(entry.purpose in SCORING_PURPOSES for entry in consents), "consent"),
+            (bool(consents) and any(entry.purpose in SCORING_PURPOSES for entry in consents), "consent"),
         )
         changed = tuple(cause for is_so, cause in happened if is_so)
-        # Who else is bound by what was said, such as the browser of a known person.
-        bound = {entry.subject for entry in consents if entry.purpose in SCORING_PURPOSES} - {leaf}
         admission = Admission(
             event=row,
             identifiers=stitches.identifiers,
@@ -141,7 +139,7 @@ class Admitter:
             touches=_touches(
                 marks, leaf, account, changed=changed, is_of_account=bool(traits) and event.type == "group"
             )
-            + tuple(Touch("user", subject, "consent") for subject in sorted(bound)),
+            + (_others_bound(consents, leaf) if consents else ()),
             links_refused=stitches.refused,
             awaits=ruling.awaits,
             traffic=traffic,
@@ -271,6 +269,12 @@ def _traits(
     return tuple(
         TraitChange(entity, key, event.at, own_id, _encode(value), scored) for key, value in event.properties.items()
     )
+
+
+def _others_bound(consents: tuple[ConsentEntry, ...], leaf: bytes) -> tuple[Touch, ...]:
+    """Who else is bound by what was said of scoring, such as the browser of a known person."""
+    bound = {entry.subject for entry in consents if entry.purpose in SCORING_PURPOSES}
+    return tuple(Touch("user", subject, "consent") for subject in sorted(bound - {leaf}))
 
 
 def _touches(

@@ -363,6 +363,9 @@ class Facts(Protocol):
     def waiting(self, leaves: Sequence[bytes]) -> Sequence[Waiting]:
         """The events of these leaves that wait for a grant."""
 
+    def awaiting(self) -> Iterator[tuple[Waiting, bool]]:
+        """Every event that came without a grant it needs, and whether it counts by now; for verification."""
+
     def consent_evidence(self, message_id: str) -> Sequence["ConsentEvidence"]:
         """Under which consent messages with this id were stored or dropped, in any source; newest first."""
 

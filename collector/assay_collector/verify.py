@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from assay.contract.times import HOUR
+from assay_collector.identity.consent import covers
 from assay_collector.pql.definition import Catalogue
 from assay_collector.pql.matching import Mark, SignalIndex
 from assay_collector.qualify.refill import Progress, stored_marks, touches_of
@@ -49,6 +50,7 @@ def verify(
     differences = _compare_tallies(store, refolded, {signal.id for signal in catalogue.signals})
     entities = list(store.tallies.entities())
     differences += _compare_people(store, entities)
+    differences += _compare_consent(store)
     differences += _compare_ledger(store, qualifier, entities, now)
     return Verification(events, len(refolded), len(entities), tuple(differences[:DIFFERENCES_MAX]))
 
@@ -127,6 +129,18 @@ def _compare_component(facts: Facts, resolution: Resolution) -> Iterator[str]:
     for key, decision in resolution.links.items():
         pair = f"{key.low.hex()} and {key.high.hex()}"
         yield f"link of {pair} ({key.kind}): not stored as {decision.state} {decision.reason or ''}".rstrip()
+
+
+def _compare_consent(store: Store) -> list[str]:
+    """Whether the events that need a grant count exactly when one in the log covers them."""
+    differences: list[str] = []
+    with store.snapshot() as facts:
+        for event, counts in facts.awaiting():
+            words = facts.consents([event.leaf], event.purposes)
+            if covers(words, event.leaf, event.purposes, event.at) != counts:
+                said = "counts" if counts else "waits"
+                differences.append(f"event {event.event_id.hex()}: it {said}, which the consent log does not bear out")
+    return differences
 
 
 def _compare_ledger(store: Store, qualifier: Qualifier, entities: list[bytes], now: int) -> list[str]:

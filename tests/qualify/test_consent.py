@@ -1,5 +1,7 @@
 """Consent from the door to the verdict: what is refused is neither scored nor sent, in whatever order it is told."""
 
+from sqlite3 import IntegrityError
+
 import msgspec
 import pytest
 
@@ -210,3 +212,30 @@ def test_where_a_source_asks_first_silence_forbids_sending(house: House):
     with house.store.snapshot() as facts:
         log = facts.consents([IDENTIFY("default", "user", "ada")], ["sales_contact"])
     assert ["policy", "statement"] == sorted(entry.signal for entry in log)
+
+
+# --- what can be computed again ---
+
+
+def test_verify_sees_that_the_log_bears_out_what_counts(house: House):
+    """Also where the file was changed behind the collector's back."""
+    house.take_in(*strictly(*ACTIVATED), granted(START))
+    assert () == house.differences()
+    with house.store.database.transaction() as connection:
+        connection.execute("DELETE FROM consent_log WHERE state = 'granted'")
+
+    assert ["it counts, which the consent log does not bear out"] * 2 == [
+        line.partition(": ")[2] for line in house.differences() if line.startswith("event")
+    ]
+
+
+def test_the_log_is_never_changed(house: House):
+    """But for whom a line is about and what it quotes, which erasure replaces."""
+    house.take_in(refused(START))
+    with (
+        pytest.raises(IntegrityError, match="the consent log is append-only"),
+        house.store.database.transaction() as connection,
+    ):
+        connection.execute("UPDATE consent_log SET state = 'granted'")
+    with house.store.database.transaction() as connection:
+        connection.execute("UPDATE consent_log SET subject = x'00', evidence = 'null'")

@@ -1,6 +1,6 @@
 """The consent log and what follows from it, in the caller's transaction or snapshot."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from sqlite3 import Connection
 from typing import Any
 
@@ -78,6 +78,18 @@ def select_waiting(connection: Connection, leaves: Sequence[bytes]) -> list[Wait
     sql = "SELECT leaf, at, event_id, purposes FROM consent_waiting WHERE leaf IN ({})"
     rows = select_in(connection, sql, leaves)
     return [Waiting(leaf, at, event_id, tuple(purposes.split())) for leaf, at, event_id, purposes in rows]
+
+
+def select_awaiting(connection: Connection) -> Iterator[tuple[Waiting, bool]]:
+    """Every event that came without a grant it needs and counts, or still waits."""
+    sql = """
+        SELECT leaf, at, event_id, scored, (SELECT group_concat(value, ' ') FROM json_each(decision, '$.awaits'))
+        FROM consent_snapshots JOIN events USING (consent_id)
+        WHERE json_array_length(decision, '$.awaits') > 0
+          AND (scored = 1 OR event_id IN (SELECT event_id FROM consent_waiting))
+    """
+    for leaf, at, event_id, scored, purposes in connection.execute(sql):
+        yield Waiting(leaf, at, event_id, tuple(purposes.split())), bool(scored)
 
 
 def release(connection: Connection, event_ids: Sequence[bytes]) -> list[tuple[int, bytes]]:

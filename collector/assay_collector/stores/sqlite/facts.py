@@ -23,6 +23,7 @@ from assay_collector.store import (
 )
 from assay_collector.stores.sqlite.agenda import select_ledger
 from assay_collector.stores.sqlite.consent import (
+    select_awaiting,
     select_dropped,
     select_entries,
     select_entries_of_events,
@@ -84,6 +85,9 @@ class SQLiteFacts:
 
     def waiting(self, leaves: Sequence[bytes]) -> Sequence[Waiting]:
         return select_waiting(self._connection, leaves)
+
+    def awaiting(self) -> Iterator[tuple[Waiting, bool]]:
+        return select_awaiting(self._connection)
 
     def consent_evidence(self, message_id: str) -> Sequence[ConsentEvidence]:
         sources = [row[0] for row in self._connection.execute("SELECT DISTINCT source FROM counters")]

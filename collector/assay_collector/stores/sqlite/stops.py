@@ -47,12 +47,15 @@ class Stops:
         """
         event = admission.event
         who = {event.leaf, *(known.id for known in admission.identifiers if known.type == "user")}
+        if not admission.identifiers:
+            # An anonymised event names nobody, but what is logged of it does.
+            who.update(entry.subject for entry in admission.consents)
         if not self.erased.isdisjoint(who):
             return "erased_subject"
         if not who.isdisjoint(self.suppressed):
             if not all(self.suppressed.get(id, True) for id in who):
                 return "suppressed_subject"
-            admission = replace(admission, event=replace(event, scored=False), marks=())
+            admission = replace(admission, event=replace(event, scored=False), marks=(), awaits=())
         named: set[bytes | None] = {known.id for known in admission.identifiers}
         named.update(end for link in admission.links for end in (link.low, link.high, link.as_user))
         return admission if self.erased.isdisjoint(named) else _without(admission, self.erased)

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
+from assay.contract.times import DAY
 from assay_collector.deliver import webhook_messages
 
 from .builders import NOW, a_transition, an_endpoint
 
 DOCS = Path(__file__).parents[2] / "docs" / "webhooks.md"
+A_DAY_LATER = a_transition().effective_at + DAY
 CRM, CHAT = an_endpoint("crm"), an_endpoint("chat")
 
 
@@ -38,11 +40,18 @@ def test_the_payload_is_the_documented_one() -> None:
         ({"change": "corrected", "revision": 2}, ["pql.corrected"]),
         ({"step": "exited", "change": "retracted", "revision": 2}, ["pql.retracted"]),
         ({"step": "held"}, []),
+        ({"cause": "definition"}, []),
+        ({"cause": "definition", "change": "retracted", "revision": 2}, []),
+        ({"definition": "shadow:trial-activation@2"}, []),
+        ({"recorded_at": A_DAY_LATER}, ["pql.qualified"]),
+        ({"recorded_at": A_DAY_LATER + 1}, []),
+        ({"recorded_at": A_DAY_LATER + 1, "change": "retracted", "revision": 2}, ["pql.retracted"]),
+        ({"recorded_at": A_DAY_LATER + 1, "change": "corrected", "revision": 2}, ["pql.corrected"]),
         ({"step": "held", "change": "retracted"}, []),
     ],
 )
 def test_the_type_follows_from_step_and_change(changes: dict[str, Any], expected: list[str]) -> None:
-    """News goes by its step, revisions by what they do, and a lead in waiting is no news."""
+    """News goes by its step, revisions by what they do; waiting, old news and our own changes are no news."""
     messages = webhook_messages(a_transition(**changes), external_id=None, endpoints=[CRM], now=NOW)
 
     assert expected == [message.type for message in messages]

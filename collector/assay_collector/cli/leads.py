@@ -29,7 +29,7 @@ PAGE_ENTITIES = 200
     `nudge: {near: 80%}` says, the nearest first. Definitions without a `nudge` have no such list.
     """
 )
-@click.option("--definition", help="Only those of this definition, by its id.")
+@click.option("--definition", help="Only those of this definition, by its id; of a shadow by shadow:ID@VERSION.")
 @click.option("--near", is_flag=True, help="List who is close to qualifying instead, and what is missing.")
 @click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True, help="The most to list.")
 @click.option("--offset", type=click.IntRange(0), default=0, help="Leave out this many first.")
@@ -38,7 +38,7 @@ PAGE_ENTITIES = 200
 def leads(resolved: Resolved, definition: str | None, near: bool, limit: int, offset: int, format_: str) -> None:
     """See the command's help."""
     with opened_for_reading(resolved.settings) as opened:
-        known = {each.id for each in opened.catalogue.definitions}
+        known = {each.id for each in opened.shadowed.definitions}
         if definition is not None and known and definition not in known:
             raise click.BadParameter(
                 f"there is no definition {definition!r}; known are {', '.join(sorted(known))}",

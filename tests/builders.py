@@ -98,7 +98,18 @@ def event_row(message_id: str = "m1", **fields: Any) -> EventRow:
     )
 
 
-FOLLOWING = ("identifiers", "links", "memberships", "traits", "consent", "consents", "marks", "touches")
+FOLLOWING = (
+    "identifiers",
+    "links",
+    "memberships",
+    "traits",
+    "consent",
+    "consents",
+    "marks",
+    "touches",
+    "awaits",
+    "dropped",
+)
 
 
 def admission(message_id: str = "m1", **fields: Any) -> Admission:

@@ -139,6 +139,7 @@ def test_a_weak_or_garbled_secret_is_refused_and_not_repeated(secret: str) -> No
         ({"url": "https://example.com", "secret": SECRET, "urll": 1}, "'crm', urll: is no such setting"),
         ({"url": 5, "secret": SECRET}, "'crm', url: must not be of type int"),
         ({"url": "https://example.com", "secret": SECRET, "timeout_seconds": True}, "must not be of type bool"),
+        ({"url": "https://example.com", "secret": SECRET, "purpose": "ads"}, "must be one of analytics, pql_scoring,"),
         ({"url": "https://example.com", "secret": SECRET, "timeout_seconds": 0}, "more than 0 and at most 60"),
         ({"url": "https://example.com", "secret": SECRET, "timeout_seconds": 61}, "more than 0 and at most 60"),
     ],

@@ -79,6 +79,48 @@ def test_what_is_accepted_is_sent_once_and_in_order(tmp_path: Path) -> None:
         assert 0 == outbox.pending()
 
 
+def test_what_may_not_leave_is_withheld_and_its_successor_asked_for_anew(tmp_path: Path) -> None:
+    """Each message is judged when it is about to go, by its endpoint's purpose; what was withheld never goes."""
+    asked: list[tuple[str, str]] = []
+
+    def may_send(message: OutboxMessage, purpose: str, now: int) -> bool:
+        asked.append((message.message_id, purpose))
+        return message.message_id != "m1"
+
+    sender, endpoint = RecordingSender(), an_endpoint(purpose="third_party_share")
+    messages = [a_message(f"m{n}") for n in range(3)]
+    with (
+        opened(tmp_path, *messages) as outbox,
+        delivering(outbox, sender, [endpoint], may_send=may_send) as deliverer,
+    ):
+        for _ in range(4):
+            deliverer.run_once(NOW)
+
+        assert [messages[0], messages[2]] == sender.sent
+        assert [(f"m{n}", "third_party_share") for n in range(3)] == asked
+        assert (0, []) == (outbox.pending(), list(outbox.dead(endpoint=None, limit=9)))
+
+
+def test_where_nobody_can_say_whether_it_may_leave_it_waits(tmp_path: Path) -> None:
+    """The lease runs out, and it is asked again."""
+    answers = iter([StoreUnavailable("locked"), True])
+
+    def may_send(*_: object) -> bool:
+        answer = next(answers)
+        if isinstance(answer, StoreUnavailable):
+            raise answer
+        return answer
+
+    sender = RecordingSender()
+    with opened(tmp_path, a_message()) as outbox, delivering(outbox, sender, may_send=may_send) as deliverer:
+        with pytest.raises(StoreUnavailable):
+            deliverer.run_once(NOW)
+        assert [] == sender.sent
+        deliverer.run_once(NOW + LEASE)
+
+        assert (["msg_1"], 0) == (sender.ids(), outbox.pending())
+
+
 def test_a_failure_is_tried_again_by_the_schedule_and_then_dead(tmp_path: Path) -> None:
     """Ten attempts, each due no earlier than its time, all with the same bytes; the last error is kept."""
     sender = RecordingSender(lambda *_: Answer(status=500, excerpt="oops"))

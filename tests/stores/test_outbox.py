@@ -140,6 +140,20 @@ def test_a_late_success_ends_a_dead_letter(database: Database, outbox: Outbox) -
     assert [] == outbox.dead(endpoint=None, limit=9)
 
 
+def test_a_withheld_message_never_leaves_and_its_body_is_not_kept(database: Database, outbox: Outbox) -> None:
+    """Its successor steps up; neither a resend nor a late word brings it back."""
+    put(database, message("a"), message("b"))
+    assert ["a"] == take(outbox)
+    outbox.withhold("a", "sales_contact")
+    outbox.withhold("a", "sales_contact")
+    outbox.failed("a", "HTTP 500", NOW)
+
+    assert (["b"], 0, 1) == (take(outbox), outbox.resend(["a"], NOW), outbox.pending())
+    with database.reading() as connection:
+        row = connection.execute("SELECT state, body, last_error FROM outbox WHERE message_id = 'a'").fetchone()
+    assert ("withheld", "", "sales_contact is not consented to") == tuple(row)
+
+
 def test_unknown_messages_are_nothing(outbox: Outbox) -> None:
     """Recording about an id that is not there writes nothing and raises nothing."""
     outbox.delivered("x", NOW)

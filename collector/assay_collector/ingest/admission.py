@@ -112,7 +112,7 @@ class Admitter:
             ruling = replace(ruling, scored=False, awaits=())
         if self._personal_data is not None:
             # Who it is was read from the original; nothing that is stored is.
-            self._personal_data.clean(event)
+            self._personal_data.clean(event, in_doubt=finding.violations is not None)
         row = _row(event, source, finding, stitches, ruling, own_id, ip, traffic)
         marks: tuple[Mark, ...] = ()
         if ruling.scored and event.type == "track" and event.name is not None:

@@ -44,9 +44,14 @@ class DoorRules:
         self._unread = unread
         self._paths: dict[_Key, tuple[tuple[Path, Rule], ...]] = {}
 
-    def clean(self, event: Event) -> None:
-        """Change an event's properties or traits, and the traits in its context, in place."""
-        self._clean(event.type, event.name, event.properties, event.context, in_doubt=False)
+    def clean(self, event: Event, *, in_doubt: bool = False) -> None:
+        """
+        Change an event's properties or traits, and the traits in its context, in place.
+
+        Args:
+            in_doubt: It fails the plan, so what stands in the place of marked values may have another shape.
+        """
+        self._clean(event.type, event.name, event.properties, event.context, in_doubt=in_doubt)
 
     def clean_raw(self, raw: bytes, type: str | None, name: str | None) -> bytes:
         """

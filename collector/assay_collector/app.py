@@ -251,7 +251,10 @@ def _qualifier(store: SQLiteStore, loaded: Loaded, release: Callable[[Sequence[b
         external_id = identifier.value if identifier else None
         return webhook_messages(transition, external_id=external_id, endpoints=loaded.endpoints, now=now())
 
-    return Qualifier(store, Catalogue(), notify=notify, release=release)
+    def stopwatch() -> int:
+        return time.thread_time_ns() // 1000
+
+    return Qualifier(store, Catalogue(), notify=notify, release=release, stopwatch=stopwatch)
 
 
 def _start_deliver(parts: ExitStack, store: Store, loaded: Loaded) -> None:

@@ -78,6 +78,7 @@ class Judge:
         self.definition = definition.in_zone(str(facts.zone)) if in_zone else definition
         self.facts = facts
         self._supposed = supposed or {}
+        self._truths: dict[tuple[int, bool], tuple[d.Criterion, Steps[Truth]]] = {}
         self._values: dict[d.Subject, Steps[Any]] = {subject: Steps(value) for subject, value in self._supposed.items()}
 
     # --- episodes ---
@@ -318,6 +319,13 @@ class Judge:
         return combine(lambda truths: at_least(need, truths), [self.truth(part, negated) for part in parts])
 
     def _criterion(self, criterion: d.Criterion, negated: bool) -> Steps[Truth]:
+        # By identity, as a definition says each thing once; the criterion is kept so that nothing else takes its place.
+        key = (id(criterion), negated)
+        if key not in self._truths:
+            self._truths[key] = (criterion, self._truth_of(criterion, negated))
+        return self._truths[key][1]
+
+    def _truth_of(self, criterion: d.Criterion, negated: bool) -> Steps[Truth]:
         subject, test = criterion.subject, criterion.test
         if subject in self._supposed:
             return self.value(subject).map(test.holds)

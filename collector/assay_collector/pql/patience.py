@@ -203,6 +203,7 @@ class _Outlook:
     # The least marks of each signal that may turn a criterion; of others no number does.
     distances: dict[tuple[d.Criterion, bool], Mapping[int, int]] = field(default_factory=dict)
     _marks: dict[int, int] = field(default_factory=dict)  # what is assumed to come
+    _ranges: dict[int, tuple[Decimal, Decimal]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for leaf, negated in self.leaves:
@@ -311,17 +312,17 @@ class _Outlook:
         truth = self.judge.truth(score)
         held, holds = truth.at(self.floor - 1) is True, truth.at(self.floor)
         up, down = self._score_moves()
-        worth = _numbers(self.judge.score, self.floor, self.until)
+        lowest, highest = self._worth()
         if holds is True:
-            stays = down == 0 or (held and min(worth) - down >= score.leave)
+            stays = down == 0 or (held and lowest - down >= score.leave)
         else:
-            stays = up == 0 or (not held and max(worth) + up < score.enter)
+            stays = up == 0 or (not held and highest + up < score.enter)
         return (holds, holds) if stays else (False, True)
 
     def _score_stays(self, test: Comparator) -> bool:
         up, down = self._score_moves()
-        worth = _numbers(self.judge.score, self.floor, self.until)
-        ends = {test.holds(min(worth) - down), test.holds(max(worth) + up)}
+        least, most = self._worth()
+        ends = {test.holds(least - down), test.holds(most + up)}
         one_sided = test.operator in ("at least", "more than", "at most", "less than")
         return up == down == 0 or (one_sided and len(ends) == 1)
 
@@ -342,17 +343,16 @@ class _Outlook:
             rises, falls = (Decimal(0), gains) if holds else (gains, Decimal(0))
             return (rises, falls) if points >= 0 else (-falls, -rises)
         rises, falls = self._moves_of_each(item)
-        given = _numbers(self.judge.points(item), self.floor, self.until)
         if item.cap is not None:
-            rises = min(rises, item.cap - min(given)) if points >= 0 else rises
-            falls = min(falls, max(given) - item.cap) if points < 0 else falls
+            lowest, highest = self._given(item)
+            rises = min(rises, item.cap - lowest) if points >= 0 else rises
+            falls = min(falls, highest - item.cap) if points < 0 else falls
         return rises, falls
 
     def _moves_of_each(self, item: d.Points) -> tuple[Decimal, Decimal]:
         each, points = item.each, item.points
         assert each is not None
         more = self._more(each)
-        given = _numbers(self.judge.points(item), self.floor, self.until)
         if more == 0:
             return Decimal(0), Decimal(0)
         counts = isinstance(each, d.Sequence) or each.signal.aggregate == "count"
@@ -360,8 +360,22 @@ class _Outlook:
             # Each adds what it is worth at most, and takes nothing from the others.
             return (more * points, Decimal(0)) if points >= 0 else (Decimal(0), -more * points)
         # Whose points are fading may be another's turn; what is given lies between none and all of it.
-        most = abs(points) * (more + max(_numbers(self.judge.value(each), self.floor, self.until)))
-        return (most, max(given)) if points >= 0 else (-min(given), most)
+        all_of_it = abs(points) * (more + self._between(id(each), lambda: self.judge.value(each))[1])
+        least, most = self._given(item)
+        return (all_of_it, most) if points >= 0 else (-least, all_of_it)
+
+    def _worth(self) -> tuple[Decimal, Decimal]:
+        return self._between(id(self.judge), lambda: self.judge.score)
+
+    def _given(self, item: d.Points) -> tuple[Decimal, Decimal]:
+        return self._between(id(item), lambda: self.judge.points(item))
+
+    def _between(self, key: int, steps: Callable[[], Steps[Any]]) -> tuple[Decimal, Decimal]:
+        """The least and the most that a value is within the time."""
+        if key not in self._ranges:
+            found = _numbers(steps(), self.floor, self.until)
+            self._ranges[key] = (min(found), max(found))
+        return self._ranges[key]
 
     def _more(self, each: d.Use | d.Sequence) -> int:
         """By how much what is counted may grow."""
@@ -426,9 +440,12 @@ class _Outlook:
 
     def _nearest_since(self, use: d.Use, test: Comparator) -> int | None:
         """An event sets it back to nothing: that changes nothing where no turning point has been passed."""
-        last = max((e.at for e in self.judge.facts.occurrences(use.signal.id) if e.at <= self.floor), default=None)
-        if last is None:
+        spans = self.judge.facts.series_of(use.signal).spans
+        # Where the hour goes on beyond the floor, its first event will do: it only makes the time since longer.
+        before = next((span for span in reversed(spans) if span.first_at <= self.floor), None)
+        if before is None:
             return 1
+        last = before.last_at if before.last_at <= self.floor else before.first_at
         return 1 if any(point <= self.floor - last for point in test.turning_points()) else None
 
     def _is_kept(self, use: d.Use, test: Comparator, truth: Truth) -> bool:
@@ -452,7 +469,8 @@ class _Outlook:
 
     def _open(self, sequence: d.Sequence) -> int:
         """How many second steps lie where a new first one may still complete them."""
-        return sum(found.at >= self.floor for found in self.judge.facts.occurrences(sequence.then.id))
+        spans = self.judge.facts.series_of(sequence.then).spans
+        return sum(span.n for span in spans if span.last_at >= self.floor)
 
     def _untimely(self) -> frozenset[int]:
         """

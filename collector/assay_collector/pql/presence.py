@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import assert_never
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from assay.contract.times import INSTANT_MAX, MICROSECOND
+from assay.contract.times import INSTANT_MAX, MICROSECOND, MINUTE
 from assay_collector.pql.definition import Anchored, CalendarDays, CalendarMonth, Ever, Rolling, Window
 from assay_collector.pql.tallies import Period
 
@@ -19,6 +19,7 @@ Presence = tuple[int, int]  # from, inclusive, until, exclusive
 FOREVER = INSTANT_MAX + 1
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_WHOLE_MINUTES = (datetime(1973, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(microseconds=MICROSECOND)
 # An area and a place, or UTC: what names a place on earth, and not a file of this machine.
 _ZONE_NAME = re.compile(r"UTC|[A-Z][A-Za-z_]+(/[A-Za-z0-9_+-]+){1,2}")
 
@@ -86,6 +87,12 @@ def _is_zone(name: str) -> bool:
 
 def local_day(at: int, zone: str) -> date:
     """The calendar day of an instant in a time zone."""
+    # Since then clocks have been set at whole minutes only, so all of a minute lies in one day.
+    return _local_day(at - at % MINUTE if at >= _WHOLE_MINUTES else at, zone)
+
+
+@lru_cache(maxsize=200_000)
+def _local_day(at: int, zone: str) -> date:
     moment = _EPOCH + timedelta(microseconds=at)
     try:
         return moment.astimezone(_zone(zone)).date()

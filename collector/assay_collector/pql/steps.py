@@ -6,12 +6,16 @@ next change. Conditions are then plain functions applied at every instant at onc
 it true now?" and "when may it change?" are three ways of reading one result.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
 V = TypeVar("V")
 W = TypeVar("W")
+
+_instant = itemgetter(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +43,13 @@ class Steps(Generic[V]):
 
     def at(self, instant: int) -> V:
         """The value at an instant."""
-        value = self.initial
-        for at, changed in self.changes:
-            if at > instant:
-                break
-            value = changed
-        return value
+        index = bisect_right(self.changes, instant, key=_instant)
+        return self.changes[index - 1][1] if index else self.initial
 
     def next_change(self, after: int) -> int | None:
         """The first instant after `after` at which the value changes."""
-        return next((at for at, _ in self.changes if at > after), None)
+        index = bisect_right(self.changes, after, key=_instant)
+        return self.changes[index][0] if index < len(self.changes) else None
 
     def map(self, function: Callable[[V], W]) -> "Steps[W]":
         """The function applied at every instant."""

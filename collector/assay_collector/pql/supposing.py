@@ -63,6 +63,7 @@ def suppose(
         traits={**facts.traits, **{trait: _told(facts, trait, value, at) for trait, value in traits.items()}},
         instants=instants,
         occurrences=lambda signal: [*facts.occurrences(signal), *new.get(signal, ())],
+        sights=None,
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from assay_collector.pql.comparators import as_number
 from assay_collector.pql.presence import FOREVER, Presence
@@ -19,8 +19,7 @@ from assay_collector.pql.steps import Steps
 MILLIONTH = Decimal("0.000001")
 
 
-@dataclass(frozen=True, slots=True)
-class Occurrence:
+class Occurrence(NamedTuple):
     """A matching event: when, whose, and the value of the property that the aggregate reads."""
 
     at: int

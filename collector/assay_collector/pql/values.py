@@ -32,6 +32,7 @@ from assay_collector.pql.sweeps import (
 from assay_collector.pql.tallies import Instants, Period, Series
 
 UNKNOWN: Steps[Any] = Steps(None)
+Suffices = Callable[[int, int], bool]
 # Decayed points are computed to so many digits before they are rounded to millionths.
 _DIGITS = 40
 
@@ -47,8 +48,22 @@ class EntityFacts:
     instants: Instants
     # The matching events of a signal, in any order; every one that may be used.
     occurrences: Callable[[int], Sequence[Occurrence]] = lambda _: ()
+    # The same, without those of an hour that lie between two which, by the test given, say all that is needed.
+    sights: Callable[[int, Suffices], Sequence[Occurrence]] | None = None
+    # Called now and then during long work, so that others get their turn; no value depends on it.
+    breathe: Callable[[], None] = lambda: None
     # For accounts: the traits of its people.
     traits_of_member: Callable[[bytes], Mapping[d.Trait, Steps[Any]]] = lambda _: {}
+
+    def sights_of(self, signal: d.Signal, suffices: Suffices) -> Sequence[Occurrence]:
+        """
+        Matching events of a signal, for whoever asks only where something was seen at all.
+
+        Args:
+            suffices: Whether, of several events of one hour (of one person, and with one value), the first and the last
+                say all.
+        """
+        return self.occurrences(signal.id) if self.sights is None else self.sights(signal.id, suffices)
 
     def series_of(self, signal: d.Signal) -> Series:
         """The folded tallies of a signal."""
@@ -87,7 +102,7 @@ def values(subject: d.Subject, facts: EntityFacts, score: Steps[Any] = UNKNOWN) 
         case d.NamedTrait(trait=trait):
             return facts.traits.get(trait, UNKNOWN)
         case d.Use():
-            return _known_from(subject.window, facts, _fold(subject, facts.occurrences(subject.signal.id), facts))
+            return _known_from(subject.window, facts, _fold(subject, _seen(subject, facts), facts))
         case d.Sequence():
             return _known_from(subject.window, facts, counted(_sequences(subject, facts)))
         case d.Ratio(above=above, below=below):
@@ -109,7 +124,14 @@ def since_truth(use: d.Use, test: Comparator, facts: EntityFacts, observed: int 
     Args:
         observed: Since when it was; None: never.
     """
-    instants = sorted(found.at for found in facts.occurrences(use.signal.id))
+    # Between two events that are closer than any turning point nothing turns.
+    nearest = min(test.turning_points(), default=FOREVER)
+    spans = facts.series_of(use.signal).spans
+    if all(span.n <= 2 or span.last_at - span.first_at < nearest for span in spans):
+        instants = sorted({at for span in spans for at in (span.first_at, span.last_at)})
+    else:
+        instants = sorted({found.at for found in facts.occurrences(use.signal.id)})
+    turns = [(elapsed, test.holds(elapsed)) for elapsed in (0, *test.turning_points())]
     changes: list[tuple[int, Truth]] = []
     if observed is not None and test.operands:
         settled = max(test.turning_points(), default=0)
@@ -117,14 +139,31 @@ def since_truth(use: d.Use, test: Comparator, facts: EntityFacts, observed: int 
         if not instants or observed + settled < instants[0]:
             changes.append((observed + settled, test.holds(settled)))
     for at, following in pairwise([*instants, FOREVER]):
-        changes.append((at, test.holds(0)))
-        changes += [
-            (at + elapsed, test.holds(elapsed)) for elapsed in test.turning_points() if at + elapsed < following
-        ]
+        changes += [(at + elapsed, truth) for elapsed, truth in turns if at + elapsed < following]
     return Steps.of(test.holds(None), changes)
 
 
 # --- signals -------------------------------------------------------------------------------------------------------
+
+
+def _seen(use: d.Use, facts: EntityFacts) -> Sequence[Occurrence]:
+    """The events that a signal is folded from; where only presence counts, without those that lie between others."""
+    if use.signal.aggregate not in ("distinct", "active_days"):
+        return facts.occurrences(use.signal.id)
+    period, by_day = period_of(use.window, facts), use.signal.aggregate == "active_days"
+
+    def suffices(first: int, last: int) -> bool:
+        # Presence begins and ends in the order of events: where the first's reaches to the last's, the two cover all.
+        begin, end = presence(use.window, first, period), presence(use.window, last, period)
+        is_covered = begin[1] >= end[0] if begin and end else begin is end and _is_missed(first, last, period)
+        return is_covered and (not by_day or local_day(first, use.zone) == local_day(last, use.zone))
+
+    return facts.sights_of(use.signal, suffices)
+
+
+def _is_missed(first: int, last: int, period: Period | None) -> bool:
+    """Neither these nor what lies between them falls into the period."""
+    return period is None or last < period.start or period.end <= first
 
 
 def _fold(use: d.Use, occurrences: Iterable[Occurrence], facts: EntityFacts) -> Steps[Any]:
@@ -150,7 +189,9 @@ def _present(
     window: d.Window, occurrences: Iterable[Occurrence], facts: EntityFacts
 ) -> Iterable[tuple[Occurrence, Presence]]:
     period = period_of(window, facts)
-    for found in occurrences:
+    for index, found in enumerate(occurrences):
+        if index % 512 == 0:
+            facts.breathe()
         spell = presence(window, found.at, period)
         if spell is not None:
             yield found, spell
@@ -184,17 +225,20 @@ def _any_between(ascending: Sequence[int], low: int, high: int) -> bool:
 
 def _members(members: d.Members, facts: EntityFacts) -> Steps[int]:
     by_person: dict[bytes, list[Occurrence]] = {}
-    for found in facts.occurrences(members.inner.signal.id):
+    for found in _seen(members.inner, facts):
         by_person.setdefault(found.person, []).append(found)
-    counts = []
-    for person, own in sorted(by_person.items()):
+    always = 0
+    turns: list[tuple[int, int]] = []
+    for person, own in by_person.items():
         has = _known_from(members.inner.window, facts, _fold(members.inner, own, facts)).map(members.having.holds)
         if members.where:
             traits = facts.traits_of_member(person)
             tests = [traits.get(trait, UNKNOWN).map(test.holds) for trait, test in members.where]
             has = combine(lambda truths: all(truth is True for truth in truths), [has, *tests])
-        counts.append(has.map(lambda truth: int(truth is True)))
-    return combine(sum, counts) if counts else Steps(0)
+        counts = has.map(lambda truth: int(truth is True))
+        always += counts.initial
+        turns += [(at, 2 * value - 1) for at, value in counts.changes]
+    return weighted(turns).map(lambda number: always + number)
 
 
 def _divide(pair: Sequence[Any]) -> Decimal | None:
@@ -232,12 +276,11 @@ def _points(item: d.Points, facts: EntityFacts, truth: Callable[[d.Condition], S
 def _spells(each: d.Use | d.Sequence, facts: EntityFacts) -> Iterable[Presence]:
     if isinstance(each, d.Sequence):
         return [spell for _, spell in _sequences(each, facts)]
-    present = list(_present(each.window, facts.occurrences(each.signal.id), facts))
+    seen = _seen(each, facts)
     if each.signal.aggregate == "count":
-        return [spell for _, spell in present]
+        return [spell for _, spell in _present(each.window, seen, facts)]
     # Each value gives points once, for as long as it is present at all.
-    steps = _fold(each, [found for found, _ in present], facts)
-    return _as_spells(steps)
+    return _as_spells(_fold(each, seen, facts))
 
 
 def _as_spells(steps: Steps[int]) -> list[Presence]:

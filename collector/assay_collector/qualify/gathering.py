@@ -5,7 +5,7 @@ Tallies lie under the raw identity of each event. Merge, un-merge, consent and e
 choosing which of those rows are folded. Nothing is ever moved or subtracted.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache, partial
 from types import MappingProxyType
@@ -42,9 +42,20 @@ class Rows:
 class Gatherer:
     """Gathers facts for the definitions of one catalogue."""
 
-    def __init__(self, catalogue: Catalogue, identity: IdentityRules = DEFAULT_IDENTITY_RULES) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        *,
+        identity: IdentityRules = DEFAULT_IDENTITY_RULES,
+        breathe: Callable[[], None] = lambda: None,
+    ) -> None:
+        """
+        Args:
+            breathe: Called every few milliseconds, so that others get their turn in between.
+        """
         self._catalogue = catalogue
         self._identity = identity
+        self._breathe = breathe
         self._signals: dict[EntityKind, dict[int, Signal]] = {"user": {}, "account": {}}
         for signal in catalogue.signals:
             self._signals[signal.scope][signal.id] = signal
@@ -86,15 +97,19 @@ class Gatherer:
         traits = self._traits(facts, "account", [account])
         listed = self._excluded_people(facts, members.leaves)
         clipper = Clipper(facts, self._compiled, members, account)
-        tallies = clipper.tallies([*named.tallies, *unnamed.tallies])
-        items = clipper.items([*named.items, *unnamed.items])
+        if members.shared:
+            named = Rows(clipper.tallies(named.tallies), clipper.items(named.items))
+        tallies = [*named.tallies, *clipper.tallies(unnamed.tallies)]
+        items = [*named.items, *clipper.items(unnamed.items)]
 
         def facts_under(lists: frozenset[str]) -> EntityFacts:
             kept = members.allowed({person for person, names in listed.items() if names & lists})
             rows = Rows([row for row in tallies if row.leaf in kept], [row for row in items if row.leaf in kept])
             users = self._users_among(facts, [members.people.get(leaf, leaf) for leaf in kept], "account")
-            reader = Rereader(facts, self._compiled, rows.tallies, account, members, members.people, users)
-            return self._fold("account", rows, reader, traits, partial(self._traits_of_member, facts, members))
+            reader = Rereader(
+                facts, self._compiled, rows.tallies, rows.items, account, members, members.people, users, self._breathe
+            )
+            return self._fold("account", reader, traits, partial(self._traits_of_member, facts, members))
 
         return Gathered(
             kind="account",
@@ -122,11 +137,13 @@ class Gatherer:
             facts,
             self._compiled,
             rows.tallies,
+            rows.items,
             belonging=own,
             people=dict.fromkeys(leaves, max(users, default=b"")),
             users=users,
+            breathe=self._breathe,
         )
-        return self._fold("user", rows, reader, traits, lambda _: {})
+        return self._fold("user", reader, traits, lambda _: {})
 
     def _users_among(self, facts: Facts, people: Sequence[bytes], scope: EntityKind) -> frozenset[bytes]:
         """Who of these people has a user id; asked only where users are counted."""
@@ -155,30 +172,18 @@ class Gatherer:
     def _fold(
         self,
         kind: EntityKind,
-        rows: Rows,
         reader: Rereader,
         traits: Mapping[Trait, Steps[Any]],
         traits_of_member: Callable[[bytes], Mapping[Trait, Steps[Any]]],
     ) -> EntityFacts:
-        spans: dict[int, list[Span]] = {}
-        items: dict[int, list[tuple[bytes, Span]]] = {}
-        for row in rows.tallies:
-            spans.setdefault(row.signal, []).append(Span(row.bucket, row.n, row.first_at, row.last_at))
-        for entry in rows.items:
-            n = 1 if entry.first_at == entry.last_at else 2
-            item = entry.item
-            if self._compiled[entry.signal].of_user:
-                # Where users are counted, the leaves of one person are one, and nobody unknown is any.
-                item = reader.people.get(item, item)
-                if item not in reader.users:
-                    continue
-            items.setdefault(entry.signal, []).append((item, Span(entry.bucket, n, entry.first_at, entry.last_at)))
         return EntityFacts(
             kind=kind,
-            series={signal: Series.fold(signal, found, items.get(signal, ())) for signal, found in spans.items()},
+            series=_Folded(reader),
             traits=traits,
             instants=reader.instants,
             occurrences=reader.occurrences,
+            sights=reader.sights,
+            breathe=self._breathe,
             traits_of_member=traits_of_member,
         )
 
@@ -217,6 +222,27 @@ class Gatherer:
         """Person -> the names of the lists of users it is on."""
         lists = [entry for entry in self._exclusions if entry.of == "user"]
         return _listed(facts, lists, list(leaves.items()))
+
+
+class _Folded(Mapping[int, Series]):
+    """The series of each signal, folded when it is asked for."""
+
+    def __init__(self, reader: Rereader) -> None:
+        self._reader = reader
+        self._known: dict[int, Series] = {}
+
+    def __getitem__(self, signal: int) -> Series:
+        if signal not in self._known:
+            rows = self._reader.rows[signal]
+            spans = (Span(row.bucket, row.n, row.first_at, row.last_at) for row in rows)
+            self._known[signal] = Series.fold(signal, spans, self._reader.spans_of_items(signal))
+        return self._known[signal]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._reader.rows)
+
+    def __len__(self) -> int:
+        return len(self._reader.rows)
 
 
 class Gathered:

@@ -1,6 +1,11 @@
-"""Reading raw events again: for the hours in which a tally alone does not answer, and for what no tally can hold."""
+"""
+From tally rows to the events behind them.
 
-from collections.abc import Iterable, Mapping, Sequence
+An hour of a leaf with one or two events says when they were; of more it says the first and the last, which is often
+enough. Only what a row cannot say is read again from raw events: the hours in between, and the values of properties.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
@@ -11,9 +16,17 @@ from assay.contract.times import HOUR
 from assay_collector.identity.spans import ALWAYS, Spans, contains
 from assay_collector.pql.matching import CompiledSignal
 from assay_collector.pql.sweeps import Occurrence
-from assay_collector.store import EventRow, Facts, Tally
+from assay_collector.pql.tallies import Span
+from assay_collector.store import EventRow, Facts, Tally, TallyItem
 
 _decode = msgspec.json.Decoder().decode
+# Hours this close to each other are read in one go.
+_GAP_HOURS = 3
+# So many rows are worked through between two breaths.
+_ROWS = 500
+
+Suffices = Callable[[int, int], bool]
+_Place = tuple[bytes, bytes]  # entity and leaf
 
 
 class Belonging(Protocol):
@@ -35,10 +48,12 @@ class Rereader:
     facts: Facts
     compiled: Mapping[int, CompiledSignal]
     tallies: Sequence[Tally]
+    items: Sequence[TallyItem]
     account: bytes | None = None  # None: for a person
     belonging: Belonging | None = None  # None: everything counts
     people: Mapping[bytes, bytes] = field(default_factory=dict)  # leaf -> person, where it is not the leaf itself
     users: frozenset[bytes] = frozenset()  # the people with a user id; only they count where users are counted
+    breathe: Callable[[], None] = lambda: None  # called every few milliseconds of work
     _instants: dict[tuple[int, int], list[tuple[int, bytes | None]]] = field(default_factory=dict)
     _occurrences: dict[int, list[Occurrence]] = field(default_factory=dict)
 
@@ -46,30 +61,105 @@ class Rereader:
         """When the matching events of one hour happened, ascending, and what each counts as for distinct."""
         key = (signal, hour)
         if key not in self._instants:
-            places = {(row.entity, row.leaf) for row in self._rows.get(signal, ()) if row.bucket == hour}
-            found = [each for place in places for each in self._read(signal, *place, hour, hour)]
+            places = {(row.entity, row.leaf) for row in self.rows.get(signal, ()) if row.bucket == hour}
+            found = [each for place in places for each in self._read(signal, place, hour, hour)]
             self._instants[key] = sorted(((each.at, each.value) for each in found), key=lambda pair: pair[0])
         return self._instants[key]
 
     def occurrences(self, signal: int) -> Sequence[Occurrence]:
-        """Every matching event of a signal."""
+        """Every matching event of a signal; of distinct values, only what is needed of those at one instant."""
         if signal not in self._occurrences:
-            hours: dict[tuple[bytes, bytes], list[int]] = {}
-            for row in self._rows.get(signal, ()):
-                hours.setdefault((row.entity, row.leaf), []).append(row.bucket)
-            self._occurrences[signal] = [
-                each for place, found in hours.items() for each in self._read(signal, *place, min(found), max(found))
-            ]
+            self._occurrences[signal] = list(self._seen(signal, _never))
         return self._occurrences[signal]
 
+    def sights(self, signal: int, suffices: Suffices) -> Sequence[Occurrence]:
+        """The same, of an hour of one leaf and value the first and the last only where those suffice."""
+        return list(self._seen(signal, suffices))
+
+    def _seen(self, signal: int, suffices: Suffices) -> Iterator[Occurrence]:
+        compiled = self.compiled[signal]
+        if compiled.is_distinct:
+            return self._seen_items(signal, suffices)
+        if compiled.of is not None:
+            hours = [((row.entity, row.leaf), row.bucket) for row in self.rows.get(signal, ())]
+            return self._read_hours(signal, hours)
+        return self._seen_rows(signal, suffices)
+
+    def _seen_rows(self, signal: int, suffices: Suffices) -> Iterator[Occurrence]:
+        unclear: list[tuple[_Place, int]] = []
+        for index, (entity, _, hour, leaf, n, first, last) in enumerate(map(_fields, self.rows.get(signal, ()))):
+            if index % _ROWS == 0:
+                self.breathe()
+            person = self.people.get(leaf, leaf)
+            if first == last:
+                yield from [Occurrence(first, b"", person)] * n
+            elif n == 2 or suffices(first, last):
+                yield Occurrence(first, b"", person)
+                yield Occurrence(last, b"", person)
+            else:
+                unclear.append(((entity, leaf), hour))
+        yield from self._read_hours(signal, unclear)
+
+    def _seen_items(self, signal: int, suffices: Suffices) -> Iterator[Occurrence]:
+        of_user = self.compiled[signal].of_user
+        unclear: set[tuple[_Place, int]] = set()
+        for index, row in enumerate(self.item_rows.get(signal, ())):
+            if index % _ROWS == 0:
+                self.breathe()
+            leaf, item = row.leaf, row.item
+            person = self.people.get(leaf, leaf)
+            if of_user:
+                item = self.people.get(item, item)
+                if item not in self.users:
+                    continue
+            if row.first_at == row.last_at:
+                yield Occurrence(row.first_at, b"", person, item)
+            elif suffices(row.first_at, row.last_at):
+                yield Occurrence(row.first_at, b"", person, item)
+                yield Occurrence(row.last_at, b"", person, item)
+            else:
+                unclear.add(((row.entity, leaf), row.bucket))
+        yield from self._read_hours(signal, unclear)
+
+    def spans_of_items(self, signal: int) -> Iterator[tuple[bytes, Span]]:
+        """Where each distinct value was seen. Of users: where each person was, and nobody unknown."""
+        of_user = self.compiled[signal].of_user
+        for row in self.item_rows.get(signal, ()):
+            item = self.people.get(row.item, row.item) if of_user else row.item
+            if not of_user or item in self.users:
+                n = 1 if row.first_at == row.last_at else 2
+                yield item, Span(row.bucket, n, row.first_at, row.last_at)
+
     @cached_property
-    def _rows(self) -> Mapping[int, list[Tally]]:
+    def rows(self) -> Mapping[int, list[Tally]]:
+        """The tally rows by signal."""
         found: dict[int, list[Tally]] = {}
         for row in self.tallies:
             found.setdefault(row.signal, []).append(row)
         return found
 
-    def _read(self, signal: int, entity: bytes, leaf: bytes, first: int, last: int) -> Iterable[Occurrence]:
+    @cached_property
+    def item_rows(self) -> Mapping[int, list[TallyItem]]:
+        """The rows of distinct values by signal."""
+        found: dict[int, list[TallyItem]] = {}
+        for row in self.items:
+            found.setdefault(row.signal, []).append(row)
+        return found
+
+    def _read_hours(self, signal: int, hours: Iterable[tuple[_Place, int]]) -> Iterator[Occurrence]:
+        """The matching events of these hours, and of no others."""
+        by_place: dict[_Place, set[int]] = {}
+        for place, hour in hours:
+            by_place.setdefault(place, set()).add(hour)
+        for place, wanted in by_place.items():
+            for first, last in _runs(sorted(wanted)):
+                self.breathe()
+                for found in self._read(signal, place, first, last):
+                    if found.at // HOUR in wanted:
+                        yield found
+
+    def _read(self, signal: int, place: _Place, first: int, last: int) -> Iterable[Occurrence]:
+        entity, leaf = place
         named = self.account if self.account is not None and entity == self.account else None
         spans = ALWAYS if self.belonging is None else self.belonging.spans(leaf, named=named is not None)
         for found in occurrences_of(self.facts, self.compiled[signal], leaf, first, last, named):
@@ -80,6 +170,25 @@ class Rereader:
                 yield Occurrence(found.at, found.event_id, person, found.value)
             elif person in self.users:
                 yield Occurrence(found.at, found.event_id, person, person)
+
+
+def _never(first: int, last: int) -> bool:  # noqa: ARG001 - one of many tests
+    return False
+
+
+def _fields(row: Tally) -> tuple[bytes, int, int, bytes, int, int, int]:
+    return row.entity, row.signal, row.bucket, row.leaf, row.n, row.first_at, row.last_at
+
+
+def _runs(ascending: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Hours that lie close to each other, from the first to the last of each run."""
+    first = last = ascending[0]
+    for hour in ascending[1:]:
+        if hour - last > _GAP_HOURS:
+            yield first, last
+            first = hour
+        last = hour
+    yield first, last
 
 
 def occurrences_of(

@@ -25,6 +25,7 @@ from assay_collector.pql.ledger import reconcile, retract_open, speaking
 from assay_collector.pql.losses import losses
 from assay_collector.pql.matching import SignalIndex
 from assay_collector.pql.patience import Patience, patience_of
+from assay_collector.qualify.breathing import Breath
 from assay_collector.qualify.gathering import Gathered, Gatherer
 from assay_collector.qualify.memory import Memory
 from assay_collector.qualify.refill import marks_of
@@ -47,6 +48,10 @@ from assay_collector.store import (
 log = logging.getLogger("assay_collector.qualify")
 
 ROUND_ENTRIES = 200
+# An entity whose decision took longer (microseconds) rests for so many times as long, within a limit.
+CHEAP = 50_000
+REST_FACTOR = 10
+REST_MAX = 60_000_000
 # What a person's entry may be due for without concerning anybody's account.
 _OWN_CAUSES = frozenset({"event", "timer", "account"})
 
@@ -67,6 +72,7 @@ class Qualifier:
         identity: IdentityRules = DEFAULT_IDENTITY_RULES,
         live_at: Mapping[str, int] | None = None,
         release: Callable[[Sequence[bytes]], None] | None = None,
+        stopwatch: Callable[[], int] = lambda: 0,
     ) -> None:
         """
         Args:
@@ -74,7 +80,12 @@ class Qualifier:
             release: Has events count that waited for a grant; None: by the signals of the catalogue. Where others are
                 tallied as well, whoever takes events in has to do it.
             live_at: See `use`.
+            stopwatch: Microseconds that the calling thread has computed: what a decision takes decides how long its
+                entity rests. By default time stands still, and nobody does.
         """
+        self._stopwatch = stopwatch
+        self._breath = Breath(store.turn, stopwatch)
+        self._resting: dict[tuple[EntityKind, bytes], int] = {}
         self._store = store
         self._identity = identity
         self._notify = notify
@@ -90,7 +101,7 @@ class Qualifier:
             live_at: Since when each has decided, by its id: what took effect later was not caused by its change. None:
                 all have for ever, or it does not matter.
         """
-        self._gatherer = Gatherer(catalogue)
+        self._gatherer = Gatherer(catalogue, breathe=self._breath)
         self._signals = SignalIndex(catalogue.signals)
         self._memory = Memory()
         self._live_at = live_at or {}
@@ -101,14 +112,22 @@ class Qualifier:
             trait.of == "account" for definition in self._definitions["user"] for trait in definition.traits
         )
 
-    def run_once(self, now: int) -> int:
+    def run_once(self, now: int, *, anybody: bool = False) -> int:
         """
         One round over whoever is due.
+
+        Args:
+            anybody: Also who rests after an expensive decision.
 
         Returns:
             How many agenda entries were settled; 0: nobody is due.
         """
-        entries = self._store.agenda.take(now, ROUND_ENTRIES)
+        self._resting = {} if anybody else {who: until for who, until in self._resting.items() if until > now}
+        entries: Sequence[AgendaEntry] = [
+            entry
+            for entry in self._store.agenda.take(now, ROUND_ENTRIES + len(self._resting))
+            if (entry.kind, entry.entity) not in self._resting
+        ]
         if not entries:
             return 0
         entries = self._resolve_identities(entries, now)
@@ -121,7 +140,7 @@ class Qualifier:
     def run_until_idle(self, clock: Callable[[], int]) -> int:
         """Rounds until nobody is due. Returns how many entries were settled."""
         total = 0
-        while settled := self.run_once(clock()):
+        while settled := self.run_once(clock(), anybody=True):
             total += settled
         return total
 
@@ -182,10 +201,19 @@ class Qualifier:
 
     def _decide_all(self, facts: Facts, entries: Sequence[AgendaEntry], now: int) -> list[Decided]:
         decided: list[Decided] = []
-        for group in _by_subject(facts, entries):
-            with self._turn.background():
+        with self._breath.held():
+            for group in _by_subject(facts, entries):
+                begun = self._stopwatch()
                 decided += self._decide_group(facts, group, now)
+                self._rest(group, now, self._stopwatch() - begun)
+                self._breath()
         return decided
+
+    def _rest(self, group: "_Group", now: int, cost: int) -> None:
+        """Whoever was expensive is left alone for a while, so that nobody takes more than a part of the machine."""
+        if cost > CHEAP:
+            until = now + cost + min(REST_FACTOR * cost, REST_MAX)
+            self._resting.update(((entry.kind, entry.entity), until) for entry in group.entries)
 
     def _decide_group(self, facts: Facts, group: "_Group", now: int) -> list[Decided]:
         """All entries of one subject: decided once, settled each."""

@@ -1,0 +1,51 @@
+"""Long computing in short sections: others get their turn in between."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+from assay_collector.store import Turn
+
+SECTION_MICROSECONDS = 2_000
+
+
+class Breath:
+    """
+    The turn to compute, given back whenever a section has lasted long enough.
+
+    Called from within long work; where nobody holds the turn through it, calling it does nothing.
+    """
+
+    def __init__(self, turn: Turn, stopwatch: Callable[[], int]) -> None:
+        """
+        Args:
+            stopwatch: Microseconds that the calling thread has computed.
+        """
+        self._turn = turn
+        self._stopwatch = stopwatch
+        self._section: AbstractContextManager[None] | None = None
+        self._since = 0
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """The turn, for work that can wait; not to be entered twice."""
+        self._begin()
+        try:
+            yield
+        finally:
+            self._end()
+
+    def __call__(self) -> None:
+        """Let others go first, if it is time to."""
+        if self._section is not None and self._stopwatch() - self._since > SECTION_MICROSECONDS:
+            self._end()
+            self._begin()
+
+    def _begin(self) -> None:
+        section = self._turn.background()
+        section.__enter__()
+        self._section, self._since = section, self._stopwatch()
+
+    def _end(self) -> None:
+        section, self._section = self._section, None
+        if section is not None:
+            section.__exit__(None, None, None)

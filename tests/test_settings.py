@@ -64,6 +64,9 @@ VALUES = {
     "retention_outbox_days": ("30", 30),
     "metrics_token": ("secret", "secret"),
     "identity_key": ("a secret of some length", "a secret of some length"),
+    "identity_component_max": ("50", 50),
+    "identity_adopt": ("never", "never"),
+    "identity_placeholders": ("guest, device:unknown", ("guest", "device:unknown")),
 }
 
 

@@ -21,6 +21,7 @@ from assay_collector.definitions_folder import read_definitions_folder
 from assay_collector.deliver import Deliverer, Endpoint, webhook_messages
 from assay_collector.deliver.permission import Permission
 from assay_collector.identity.identifiers import IDENTITY_KEY_BYTES, Identify, identifier_hasher
+from assay_collector.identity.rules import IdentityRules, Placeholders
 from assay_collector.ingest.admission import Admitter
 from assay_collector.ingest.known_consent import KnownConsent
 from assay_collector.ingest.personal_data import DoorRules
@@ -37,6 +38,7 @@ from assay_collector.privacy.redaction import redaction
 from assay_collector.privacy.worker import Periods, PrivacyWorker, Sweeper
 from assay_collector.qualify.attention import Attention
 from assay_collector.qualify.clusters import everybody_of
+from assay_collector.qualify.identity_desk import IdentityDesk
 from assay_collector.qualify.keeper import Keeper
 from assay_collector.qualify.reading import Reader
 from assay_collector.qualify.versions import Written, follow_folder, write_down
@@ -126,12 +128,14 @@ def create_app(settings: Settings | None = None) -> Flask:
         # Before anything is taken in or decided: this may be an older copy, with people in it who were erased since.
         office.recall()
         receiver = _receiver(store, loaded, settings, identify, key)
-        reader = Reader(store, Catalogue(), identify, now)
-        qualifier = _qualifier(store, loaded, release=lambda event_ids: keeper.release(event_ids))
+        rules = identity_rules(settings)
+        reader = Reader(store, Catalogue(), identify, now, rules)
+        qualifier = _qualifier(store, loaded, rules, release=lambda event_ids: keeper.release(event_ids))
         keeper = Keeper(store, receiver, qualifier, show=reader.use)
         if loaded.written is not None:
             follow_folder(store.register, loaded.written, now())
         keeper.start(now())
+        store.agenda.adjust_identity(rules.fingerprint, now())
         services = Services(
             store=store,
             ingest=receiver,
@@ -140,6 +144,7 @@ def create_app(settings: Settings | None = None) -> Flask:
             random=random.random,
             plan=loaded.plan,
             office=office,
+            identity=IdentityDesk(store, lambda: reader.catalogue, identify, clock=now, new_id=_new_id, rules=rules),
             consent=ConsentReader(store, identify, now),
         )
         app = build_app(services, _web_settings(settings))
@@ -179,6 +184,15 @@ def identity_key(settings: Settings, store: Store) -> bytes:
     return key
 
 
+def identity_rules(settings: Settings) -> IdentityRules:
+    """What is set about who is who."""
+    return IdentityRules(
+        component_max=settings.identity_component_max,
+        adopt=settings.identity_adopt,
+        placeholders=Placeholders(settings.identity_placeholders),
+    )
+
+
 def privacy_office(store: Store, settings: Settings, identify: Identify) -> Office:
     """Where persons' requests are entered and carried out."""
     attention = Attention(store, now)
@@ -204,6 +218,7 @@ def _receiver(store: SQLiteStore, loaded: Loaded, settings: Settings, identify: 
         Admitter(
             identify,
             SignalIndex(()),
+            identity_rules(settings),
             known_consent=KnownConsent(store.snapshot),
             personal_data=personal_data,
             traffic=TrafficRules(settings.internal_networks, settings.counted_traffic),
@@ -246,7 +261,13 @@ def _web_settings(settings: Settings) -> WebSettings:
     )
 
 
-def _qualifier(store: SQLiteStore, loaded: Loaded, release: Callable[[Sequence[bytes]], None]) -> Qualifier:
+def _new_id() -> bytes:
+    return bytes.fromhex(uuid7(now(), secrets.token_bytes(10)).replace("-", ""))
+
+
+def _qualifier(
+    store: SQLiteStore, loaded: Loaded, rules: IdentityRules, release: Callable[[Sequence[bytes]], None]
+) -> Qualifier:
     def notify(transition: Transition, identifier: Identifier | None) -> tuple[OutboxMessage, ...]:
         external_id = identifier.value if identifier else None
         return webhook_messages(transition, external_id=external_id, endpoints=loaded.endpoints, now=now())
@@ -254,7 +275,7 @@ def _qualifier(store: SQLiteStore, loaded: Loaded, release: Callable[[Sequence[b
     def stopwatch() -> int:
         return time.thread_time_ns() // 1000
 
-    return Qualifier(store, Catalogue(), notify=notify, release=release, stopwatch=stopwatch)
+    return Qualifier(store, Catalogue(), notify=notify, identity=rules, release=release, stopwatch=stopwatch)
 
 
 def _start_deliver(parts: ExitStack, store: Store, loaded: Loaded) -> None:

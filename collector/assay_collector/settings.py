@@ -195,6 +195,12 @@ def _read_webhook(entry: Any) -> Webhook:
     return Webhook(_read_text(table.pop("name", None)), table)
 
 
+def _read_values(value: Any) -> tuple[str, ...]:
+    entries = value.split(",") if isinstance(value, str) else list(value)
+    return tuple(_read_text(entry) for entry in entries)
+
+
+_VALUES = Kind("a list of values (in the environment: with commas)", _read_values)
 _WEBHOOKS = Kind("a list of tables [[webhooks]], each with a name of its own, a url and a secret", _read_webhooks)
 
 
@@ -235,6 +241,8 @@ class Setting:
             return ", ".join(map(str, value))
         if self.kind is _ACTIONS_BY_CLASS:
             return ", ".join(f"{name}={action}" for name, action in value)
+        if self.kind is _VALUES:
+            return ", ".join(value)
         if self.kind is _WEBHOOKS:
             return ", ".join(webhook.name for webhook in value)
         return str(value)
@@ -335,6 +343,19 @@ class Settings:
     )
     retention_outbox_days: int = _declare(
         _DAYS, 0, "How long it is on record which messages were delivered, or died; 0 is for ever.", unit="days"
+    )
+    identity_component_max: int = _declare(
+        _whole(2, 1_000_000), 1_000, "The most identifiers of one person; what would make more is blocked and counted."
+    )
+    identity_adopt: Literal["first", "never"] = _declare(
+        _one_of(("first", "never")),
+        "first",
+        "Whether what a person did before its first account is that account's (first), or nobody's (never).",
+    )
+    identity_placeholders: tuple[str, ...] = _declare(
+        _VALUES,
+        (),
+        "Further ids that stand for nobody, such as guest or device:unknown; null, 0 and their like always do.",
     )
     webhooks: tuple[Webhook, ...] = _declare(
         _WEBHOOKS, (), "The endpoints that are told of every change of who is qualified.", file_only=True

@@ -49,7 +49,7 @@ def verify(
     refolded, events = _refold(store, catalogue, progress)
     differences = _compare_tallies(store, refolded, {signal.id for signal in catalogue.signals})
     entities = list(store.tallies.entities())
-    differences += _compare_people(store, entities)
+    differences += _compare_people(store, entities, qualifier.identity.component_max)
     differences += _compare_consent(store)
     differences += _compare_ledger(store, qualifier, entities, now)
     return Verification(events, len(refolded), len(entities), tuple(differences[:DIFFERENCES_MAX]))
@@ -100,7 +100,7 @@ def _said(row: Tally | TallyItem) -> tuple[_Key, list[int]]:
     return (row.entity, row.signal, row.bucket, row.leaf, row.item), [row.first_at, row.last_at]
 
 
-def _compare_people(store: Store, entities: list[bytes]) -> list[str]:
+def _compare_people(store: Store, entities: list[bytes], component_max: int) -> list[str]:
     differences: list[str] = []
     done: set[bytes] = set()
     with store.snapshot() as facts:
@@ -108,7 +108,8 @@ def _compare_people(store: Store, entities: list[bytes]) -> list[str]:
             if entity in done:
                 continue
             # Whoever is linked to nothing is a person of its own.
-            resolution = resolve_component(facts, entity) or Resolution({entity: entity}, {}, ())
+            found = resolve_component(facts, entity, component_max=component_max)
+            resolution = found or Resolution({entity: entity}, {}, ())
             done.update(resolution.people)
             differences += _compare_component(facts, resolution)
     return differences

@@ -19,6 +19,7 @@ _ENTRIES = {
     "quarantine": Entry("assay_collector.cli.quarantine:quarantine", "List what was sent and not stored, and why."),
     "dead-letters": Entry("assay_collector.cli.dead_letters:dead_letters", "List and resend undeliverable messages."),
     "privacy": Entry("assay_collector.cli.privacy:privacy", "Carry out what persons ask: export, erase, suppress."),
+    "identity": Entry("assay_collector.cli.identity:identity", "Say who is who and why; link, and undo links."),
     "verify": Entry("assay_collector.cli.verify:verify", "Compute everything again from the events, and compare."),
     "check": Entry("assay.qa.commands:check", "Check files of events against a tracking plan."),
     "doctor": Entry("assay.qa.doctor:doctor", "Check the way of events from this machine to the collector."),

@@ -134,6 +134,19 @@ _MODE = click.Choice(get_args(PlanMode))
 
 def _source_options(command: Callable[..., Any]) -> Callable[..., Any]:
     options = (
+        click.option(
+            "--allow-user-merge/--no-user-merge",
+            "allow_user_merge",
+            default=None,
+            help="Whether its alias messages may make two users one person.  [default: no]",
+        ),
+        click.option(
+            "--identify-by",
+            type=click.Choice(["device", "email", "external", "none"]),
+            multiple=True,
+            help="What else its messages identify people by: context.device.id, the trait email (kept as a hash), "
+            "context.externalIds. May be given repeatedly.",
+        ),
         click.option("--name", help="What people call it."),
         click.option("--namespace", help="User ids of one namespace mean the same person.  [default: default]"),
         click.option("--invalid", type=_MODE, help="What becomes of events that fail the plan.  [default: quarantine]"),
@@ -203,7 +216,9 @@ def _source(keyring: Keyring, source_id: str) -> Source:
 def _changed(source: Source, options: Mapping[str, Any]) -> Source:
     changes = {name: value for name, value in options.items() if name in _PLAIN_FIELDS and value is not None}
     changes |= consent_changes(source, options)
+    if options["identify_by"]:
+        changes["identify_by"] = tuple(dict.fromkeys(by for by in options["identify_by"] if by != "none"))
     return replace(source, **cast(Any, changes))
 
 
-_PLAIN_FIELDS = ("name", "namespace", "invalid", "unplanned")
+_PLAIN_FIELDS = ("name", "namespace", "invalid", "unplanned", "allow_user_merge")

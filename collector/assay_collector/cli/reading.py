@@ -30,7 +30,7 @@ def opened_for_reading(settings: Settings) -> Iterator[Opened]:
         AssayError: One of them cannot be read.
     """
     # Needs the collector extra, which this module's importers may not have.
-    from assay_collector.app import identity_key, load
+    from assay_collector.app import identity_key, identity_rules, load
     from assay_collector.identity.identifiers import identifier_hasher
     from assay_collector.qualify.versions import running
 
@@ -40,5 +40,7 @@ def opened_for_reading(settings: Settings) -> Iterator[Opened]:
         catalogue, shadowed = found.active, found.all
         if not store.register.revision():
             catalogue = shadowed = load(settings).catalogue
-        reader = Reader(store, catalogue, identifier_hasher(identity_key(settings, store)), now)
+        reader = Reader(
+            store, catalogue, identifier_hasher(identity_key(settings, store)), now, identity_rules(settings)
+        )
         yield Opened(store, catalogue, shadowed, reader)

@@ -19,17 +19,18 @@ from assay_collector.store import OutboxMessage
     and what is still on the agenda, would show as a difference. Exits with 1 when anything differs.
     """
 )
-@settings_options("database", "definitions", "plan")
+@settings_options("database", "definitions", "plan", "identity_component_max", "identity_adopt")
 @format_option
 def verify(resolved: Resolved, format_: str) -> None:
     """See the command's help."""
     # Needs the collector extra.
+    from assay_collector.app import identity_rules
     from assay_collector.qualify.worker import Qualifier
     from assay_collector.verify import verify as run
 
     with opened_for_reading(resolved.settings) as opened:
         store, catalogue = opened.store, opened.shadowed
-        qualifier = Qualifier(store, catalogue, notify=_tell_nobody)
+        qualifier = Qualifier(store, catalogue, notify=_tell_nobody, identity=identity_rules(resolved.settings))
         total = store.events.counts().stored
         with click.progressbar(length=total, label="reading events", file=sys.stderr) as bar:
             found = run(store, catalogue, qualifier, now=now(), progress=bar.update)

@@ -8,6 +8,7 @@ import msgspec
 
 from assay.contract.times import format_instant
 from assay_collector.identity.identifiers import Identify
+from assay_collector.identity.rules import DEFAULT_IDENTITY_RULES, IdentityRules
 from assay_collector.pql.decision import EntityFacts, Judge, decide
 from assay_collector.pql.definition import Catalogue, Definition, EntityKind
 from assay_collector.pql.explain import evidence, reasons, standing_at
@@ -27,16 +28,29 @@ _TYPES: dict[EntityKind, tuple[str, ...]] = {"user": ("user", "anonymous"), "acc
 class Reader:
     """Answers questions about the ledger, and about why it says what it says."""
 
-    def __init__(self, store: Store, catalogue: Catalogue, identify: Identify, clock: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        catalogue: Catalogue,
+        identify: Identify,
+        clock: Callable[[], int],
+        identity: IdentityRules = DEFAULT_IDENTITY_RULES,
+    ) -> None:
         self._store = store
         self._identify = identify
         self._clock = clock
+        self._identity = identity
         self.use(catalogue)
 
     def use(self, catalogue: Catalogue) -> None:
         """Explain by these definitions from now on."""
         # In one step, so that nobody who is asking meanwhile sees half of it.
-        self._explained = catalogue, Gatherer(catalogue)
+        self._explained = catalogue, Gatherer(catalogue, identity=self._identity)
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The definitions by which it explains."""
+        return self._explained[0]
 
     def leads(self, definition: str | None, limit: int, offset: int) -> list[Json]:
         """Open episodes, the latest first: who is qualified under which definition, since when, and the reasons."""

@@ -87,7 +87,7 @@ class Qualifier:
         self._breath = Breath(store.turn, stopwatch)
         self._resting: dict[tuple[EntityKind, bytes], int] = {}
         self._store = store
-        self._identity = identity
+        self.identity = identity
         self._notify = notify
         self._turn = store.turn
         self._count_released = release or self._count_by_own_signals
@@ -101,7 +101,7 @@ class Qualifier:
             live_at: Since when each has decided, by its id: what took effect later was not caused by its change. None:
                 all have for ever, or it does not matter.
         """
-        self._gatherer = Gatherer(catalogue, breathe=self._breath)
+        self._gatherer = Gatherer(catalogue, identity=self.identity, breathe=self._breath)
         self._signals = SignalIndex(catalogue.signals)
         self._memory = Memory()
         self._live_at = live_at or {}
@@ -170,7 +170,7 @@ class Qualifier:
                     resolution = (
                         None
                         if leaf in done
-                        else resolve_component(facts, leaf, component_max=self._identity.component_max)
+                        else resolve_component(facts, leaf, component_max=self.identity.component_max)
                     )
                 if resolution is not None:
                     done.update(resolution.people)

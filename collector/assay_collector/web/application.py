@@ -8,6 +8,7 @@ from assay_collector.web.auth import Keys
 from assay_collector.web.consent import consent_blueprint
 from assay_collector.web.door import Door
 from assay_collector.web.health import health_blueprint
+from assay_collector.web.identity import identity_blueprint
 from assay_collector.web.metrics import Backlog, Metrics
 from assay_collector.web.plan import plan_blueprint
 from assay_collector.web.privacy import privacy_blueprint
@@ -48,6 +49,8 @@ def build_app(services: Services, settings: WebSettings | None = None) -> Flask:
     app.register_blueprint(query_blueprint(services, settings, keys))
     if services.office is not None:
         app.register_blueprint(privacy_blueprint(services.office, settings, keys))
+    if services.identity is not None:
+        app.register_blueprint(identity_blueprint(services.identity, settings, keys))
     if services.consent is not None:
         app.register_blueprint(consent_blueprint(services.consent, keys))
     app.register_blueprint(health_blueprint(services, settings))

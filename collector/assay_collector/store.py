@@ -287,11 +287,15 @@ class EventLog(Protocol):
         Every event in log order, with its position; for verification, export and simulation.
 
         Args:
-            names: Only track events of these names that consent allows to be tallied.
+            names: Only track events of these names that consent allows to be tallied, and of them only what tallying
+                reads: without context, violations, digest, and the client's own times.
         """
 
     def position(self) -> int:
         """The last log position."""
+
+    def earliest(self) -> int | None:
+        """When the first of the stored events happened; None: there is none."""
 
     def identifier(self, id: bytes) -> Identifier | None:
         """The raw identifier behind a hash."""

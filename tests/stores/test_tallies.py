@@ -119,6 +119,14 @@ def test_only_events_of_the_names_asked_for_are_read(store: Store):
     assert ["a"] == [event.message_id for _, event in store.events.scan(names={"Task Assigned"})]
 
 
+def test_when_the_first_event_happened_is_known(store: Store):
+    """By its own time, whatever the order in which events came."""
+    assert None is store.events.earliest()
+    log_of(store, NOW, NOW - HOUR, NOW + HOUR)
+
+    assert NOW - HOUR == store.events.earliest()
+
+
 def test_positions_that_are_given_out_again_are_not_filled_again(store: Store):
     """When the end of the log was erased, the next event takes a place up to which was to be filled; it has marks."""
     log_of(store, NOW, NOW, NOW)

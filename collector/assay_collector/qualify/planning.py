@@ -141,9 +141,9 @@ def simulate(
         new = [signal for signal in candidate.signals if signal.id not in filled]
         events = store.events.position() if new else 0
         waiting, _ = store.agenda.backlog(now)
-    return study.result(
-        candidate, weeks, Backfill(signals=len(new), events=events, seconds=events / FILLED_A_SECOND), waiting
-    )
+        since = store.events.earliest()
+    backfill = Backfill(signals=len(new), events=events, seconds=events / FILLED_A_SECOND)
+    return study.result(candidate, weeks, backfill, waiting, since)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -189,7 +189,6 @@ class _Study:
         self._moments: dict[bytes, tuple[Moment, ...]] = {}
         self._said: dict[str, tuple[set[bytes], set[bytes]]] = {}  # definition -> who qualifies, who ever did
         self._entities = 0
-        self._first_at: int | None = None
         self._precision = [0, 0]
         self._recall = [0, 0]
 
@@ -226,8 +225,6 @@ class _Study:
         verdict = decide(self._definition, facts, self._now)
         if verdict.moments:
             self._moments[subject] = verdict.moments
-        firsts = [series.first_at for series in facts.series.values() if series.first_at is not None]
-        self._first_at = min([*firsts, *([] if self._first_at is None else [self._first_at])], default=None)
         begins = [moment.at for moment in verdict.moments if moment.step == "qualified"]
         if facts.excluded_by is None and (begins or self._outcome.signal.id in facts.series):
             came = sorted(found.at for found in facts.occurrences(self._outcome.signal.id) if found.at <= self._now)
@@ -253,12 +250,14 @@ class _Study:
             if begun - {episode for episode, step in said if step in ENDS}:
                 now.add(entity)
 
-    def result(self, candidate: Definition, weeks: int, backfill: Backfill, waiting: int) -> Simulation:
-        """What was found."""
+    def result(
+        self, candidate: Definition, weeks: int, backfill: Backfill, waiting: int, since: int | None
+    ) -> Simulation:
+        """What was found; `since` is when the first event happened."""
         begins = sorted(m.at for moments in self._moments.values() for m in moments if m.step == "qualified")
         ever = {entity for entity, moments in self._moments.items() if any(m.step == "qualified" for m in moments)}
         first_week = self._now - weeks * WEEK
-        span = max(1.0, (self._now - (self._now if self._first_at is None else self._first_at)) / WEEK)
+        span = max(1.0, (self._now - (self._now if since is None else since)) / WEEK)
         names = sorted(self._said.keys() - {candidate.id})
         return Simulation(
             definition=candidate,

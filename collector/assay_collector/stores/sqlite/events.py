@@ -38,6 +38,11 @@ KNOWN_MAX = 500_000
 SCAN_ROWS = 1_000
 
 EVENT_COLUMNS = EventRow.__struct_fields__
+_TEXTS = tuple(EVENT_COLUMNS.index(column) for column in ("properties", "context", "violations"))
+# What tallying does not read is not read from the disk either.
+_UNREAD = {"context": "'{}'", "violations": "NULL", "digest": "x''", "sent_at": "NULL", "original_at": "NULL"}
+_TALLIED_COLUMNS = tuple(_UNREAD.get(column, column) for column in EVENT_COLUMNS)
+_FLAGS = tuple(EVENT_COLUMNS.index(column) for column in ("clamped", "scored"))
 _QUARANTINE_COLUMNS = tuple(name for name in Quarantined.__struct_fields__ if name != "names")
 _REFUSED = REFUSALS | {"consent_denied"}  # of what is refused, nothing is stored
 
@@ -235,7 +240,8 @@ class SQLiteEventLog:
 
     def scan(self, after: int = 0, *, names: Collection[str] | None = None) -> Iterator[tuple[int, EventRow]]:
         where, wanted = tallied_where(names)
-        sql = f"SELECT seq,{','.join(EVENT_COLUMNS)} FROM events WHERE seq > ? {where} ORDER BY seq LIMIT ?"
+        columns = EVENT_COLUMNS if names is None else _TALLIED_COLUMNS
+        sql = f"SELECT seq,{','.join(columns)} FROM events WHERE seq > ? {where} ORDER BY seq LIMIT ?"
         while True:
             # A page a snapshot, so that a long scan never keeps the write-ahead log from being checkpointed.
             with self._database.reading() as connection:
@@ -245,6 +251,12 @@ class SQLiteEventLog:
             for row in rows:
                 yield row[0], read_event(row[1:])
             after = rows[-1][0]
+
+    def earliest(self) -> int | None:
+        # From the index alone, which is small beside the table.
+        with self._database.reading() as connection:
+            row = connection.execute("SELECT min(at) FROM events INDEXED BY events_by_leaf").fetchone()
+        return None if row[0] is None else int(row[0])
 
     def position(self) -> int:
         with self._database.reading() as connection:
@@ -260,11 +272,13 @@ class SQLiteEventLog:
 
 def read_event(row: Sequence[Any]) -> EventRow:
     """An event from its columns, in the order of EventRow's fields."""
-    values = dict(zip(EVENT_COLUMNS, row, strict=True))
-    for column in ("properties", "context", "violations"):
-        if isinstance(values[column], str):
-            values[column] = values[column].encode()
-    return EventRow(**{**values, "clamped": bool(values["clamped"]), "scored": bool(values["scored"])})
+    values = list(row)
+    for place in _TEXTS:
+        if isinstance(values[place], str):
+            values[place] = values[place].encode()
+    for place in _FLAGS:
+        values[place] = bool(values[place])
+    return EventRow(*values)
 
 
 def tallied_where(names: Collection[str] | None) -> tuple[str, Sequence[str]]:
@@ -277,7 +291,7 @@ def tallied_where(names: Collection[str] | None) -> tuple[str, Sequence[str]]:
 def select_tallied(connection: Connection, after: int, upto: int, names: Collection[str] | None) -> Iterator[EventRow]:
     """Events of these names that may be tallied, after a log position and up to another."""
     where, wanted = tallied_where(names)
-    sql = f"SELECT {','.join(EVENT_COLUMNS)} FROM events WHERE seq > ? AND seq <= ? {where} ORDER BY seq"
+    sql = f"SELECT {','.join(_TALLIED_COLUMNS)} FROM events WHERE seq > ? AND seq <= ? {where} ORDER BY seq"
     for row in connection.execute(sql, (after, upto, *wanted)):
         yield read_event(row)
 

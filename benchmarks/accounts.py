@@ -2,8 +2,7 @@
 
 import json
 import secrets
-import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -11,7 +10,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from benchmarks.harness import ROOT
+from benchmarks.harness import WORKED
 
 DAYS = 60
 # What people do, and how often compared with each other.
@@ -41,14 +40,6 @@ class Crowd:
         return f"{self.account}-{number}"
 
 
-def write_definitions(folder: Path) -> Path:
-    """The twelve worked definitions, among them Planboard's six, in one folder."""
-    folder.mkdir()
-    for file in (ROOT / "schemas" / "worked").glob("*.yaml"):
-        shutil.copy(file, folder)
-    return folder
-
-
 def introductions(crowd: Crowd, at: datetime) -> list[dict[str, Any]]:
     """Who the account and its people are, and that they belong together."""
     kind = {"plan_state": "paid", "seats": 8, "employees": 600, "industry": "software"}
@@ -56,7 +47,9 @@ def introductions(crowd: Crowd, at: datetime) -> list[dict[str, Any]]:
     for number in range(crowd.people):
         role = "admin" if number % 50 == 0 else "member"
         found.append(_message("group", crowd, number, at, groupId=crowd.account))
-        found.append(_message("identify", crowd, number, at, traits={"role": role, "plan": "free", "monthly_units": 100}))
+        found.append(
+            _message("identify", crowd, number, at, traits={"role": role, "plan": "free", "monthly_units": 100})
+        )
         started = {"event": "Account Created" if number else "Trial Started", "context": {"groupId": crowd.account}}
         found.append(_message("track", crowd, number, at, **started))
     return found
@@ -92,8 +85,8 @@ def past(number: int, until: datetime, random: Random) -> list[datetime]:
     return sorted(until - timedelta(seconds=random.random() * span) for _ in range(number))
 
 
-def seed(database: Path, definitions: Path, messages: Iterator[dict[str, Any]]) -> int:
-    """Store messages as a collector with these definitions would, without a server. Returns how many."""
+def seed(database: Path, messages: Iterable[dict[str, Any]]) -> int:
+    """Store messages as a collector with the worked definitions would, without a server. Returns how many."""
     from assay.contract.reading import Arrival, open_envelope
     from assay_collector.app import identity_key
     from assay_collector.definitions_folder import load_catalogue
@@ -104,11 +97,10 @@ def seed(database: Path, definitions: Path, messages: Iterator[dict[str, Any]]) 
     from assay_collector.pql.matching import SignalIndex
     from assay_collector.qualify.refill import refill
     from assay_collector.settings import Settings
-    from assay_collector.store import Source
     from assay_collector.stores.sqlite.store import SQLiteStore
 
     store = SQLiteStore(database)
-    catalogue = load_catalogue(definitions, None)
+    catalogue = load_catalogue(WORKED, None)
     identify = identifier_hasher(identity_key(Settings(database=database), store))
     now = int(datetime.now(UTC).timestamp() * 1e6)
     refill(store, catalogue, now=now)
@@ -121,8 +113,8 @@ def seed(database: Path, definitions: Path, messages: Iterator[dict[str, Any]]) 
         new_quarantine_id=lambda: secrets.token_bytes(16),
         turn=store.turn,
     )
-    (source,) = store.keyring.sources() or (Source(id="bench", name="bench"),)
-    signals = RequestSignals(gpc=False, dnt=False, ip=None, sources=lambda key: None)
+    (source,) = store.keyring.sources()
+    signals = RequestSignals(gpc=False, dnt=False, ip=None, sources=lambda _: None)
     total = 0
     try:
         for part in _parts(messages, 1_000):
@@ -134,7 +126,7 @@ def seed(database: Path, definitions: Path, messages: Iterator[dict[str, Any]]) 
     return total
 
 
-def _parts(messages: Iterator[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:
+def _parts(messages: Iterable[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:
     part: list[dict[str, Any]] = []
     for message in messages:
         part.append(message)

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 ROOT = Path(__file__).resolve().parents[1]
 SCHEMAS = ROOT / "schemas" / "planboard"
@@ -49,19 +50,31 @@ def _children(pid: int) -> list[int]:
 
 
 @contextlib.contextmanager
-def collector(*, definitions: bool = True) -> Iterator[Server]:
-    """A collector on a fresh database, with Planboard's plan and the twelve worked definitions."""
+def collector(*, definitions: bool = True, plan: bool = True, database: Path | None = None) -> Iterator[Server]:
+    """
+    A collector with Planboard's plan and the twelve worked definitions.
+
+    Args:
+        database: One that was begun with `begin`; None: a fresh one.
+    """
     with tempfile.TemporaryDirectory(prefix="assay-bench-") as folder:
-        database = Path(folder) / "assay.db"
-        _assay("keys", "sources", "create", "bench", "--database", str(database))
+        database = database or begin(Path(folder) / "assay.db")
         key = _assay("keys", "create", "--source", "bench", "--database", str(database))
-        arguments = ["--database", str(database), "--plan", str(SCHEMAS / "plan")]
+        arguments = ["--database", str(database)]
+        if plan:
+            arguments += ["--plan", str(SCHEMAS / "plan")]
         if definitions:
             arguments += ["--definitions", str(WORKED)]
         port = free_port()
         command = [sys.executable, "-m", "assay_collector", "serve", "--port", str(port), *arguments]
         with _running(command, port) as process:
             yield Server(f"http://127.0.0.1:{port}", process, database, key)
+
+
+def begin(database: Path) -> Path:
+    """A database with a source of events, and nothing else."""
+    _assay("keys", "sources", "create", "bench", "--database", str(database))
+    return database
 
 
 @contextlib.contextmanager
@@ -160,6 +173,21 @@ def _read_answer(connection: socket.socket) -> bytes:
     while len(body) < length:
         body += connection.recv(65536)
     return head + b"\r\n\r\n" + body
+
+
+def waiting(server: Server) -> int:
+    """How many entities are due to be decided."""
+    with urlopen(f"{server.url}/readyz", timeout=60) as answer:
+        return int(json.load(answer)["agenda"]["due"])
+
+
+def wait_until_decided(server: Server, seconds: float = 3_600.0) -> None:
+    """Until nobody is due to be decided."""
+    deadline = time.monotonic() + seconds
+    while waiting(server):
+        if time.monotonic() > deadline:
+            raise SystemExit(f"after {seconds:.0f} s not everybody was decided")
+        time.sleep(0.02)
 
 
 # --- messages ---

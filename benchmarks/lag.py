@@ -1,0 +1,155 @@
+"""
+From acknowledged to decided: how long it takes until the ledger says what an event brought about.
+
+First the most that one collector with the twelve worked definitions takes in is measured, with batches of 100. Then a
+fresh one is sent half of that, evenly, and beside it single events that each make an account qualify at once. The lag
+is the time from the answer to such an event to its line in the ledger, as another process reads it from the file. The
+same events without any load are the baseline.
+
+    python -m benchmarks.lag [--seconds 20] [--probes 400] [--rounds 3] [--quick]
+"""
+
+import argparse
+import json
+import sqlite3
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import islice
+
+from benchmarks.harness import Server, batches, collector, messages, requests, send_all, show
+
+BATCH = 100
+CONNECTIONS = 8
+LOOK_SECONDS = 0.004
+GIVE_UP_SECONDS = 120.0
+LEAST_MILLISECONDS, AIM_MILLISECONDS = 1_000.0, 100.0
+_RECORDED = """
+    SELECT value FROM transitions JOIN identifiers ON id = entity
+    WHERE definition = 'production-call' AND value LIKE 'probe-%'
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=20.0, help="how long each round lasts")
+    parser.add_argument("--probes", type=int, default=400, help="events in a round whose lag is taken")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="a small try: one round of five seconds")
+    arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.seconds, arguments.probes, arguments.rounds = 5.0, 100, 1
+    full, idle, loaded = [], [], []
+    for number in range(arguments.rounds):
+        full.append(full_load(int(arguments.seconds * 1_000), seed=number + 1))
+        idle.append(lags(arguments.probes, arguments.seconds, 0.0, seed=number + 101))
+        loaded.append(lags(arguments.probes, arguments.seconds, full[-1] / 2, seed=number + 201))
+    print(f"\nDecision lag: {arguments.probes} events a round of {arguments.seconds:.0f} s, from answered to decided")
+    show("the most it takes in", full, "events/s")
+    for name, found in (("without load", idle), ("at half of the most", loaded)):
+        show(f"{name}: half are decided within", [each[0] for each in found], "ms")
+        show(f"{name}: 99 of 100 are decided within", [each[1] for each in found], "ms")
+    worst = statistics.median(each[1] for each in loaded)
+    verdict = "aim reached" if worst <= AIM_MILLISECONDS else "reached" if worst < LEAST_MILLISECONDS else "NOT REACHED"
+    print(f"  {'':58} {verdict}: 99 of 100 below {LEAST_MILLISECONDS:.0f} ms, aim {AIM_MILLISECONDS:.0f} ms")
+
+
+def full_load(number: int, seed: int) -> float:
+    """Events a second when clients send as fast as they are answered."""
+    found = messages(number, seed)
+    with collector() as server:
+        wanted = requests(server, "/v1/batch", batches(found, server.key, BATCH))
+        return len(found) / send_all(server, wanted, CONNECTIONS)
+
+
+def lags(probes: int, seconds: float, load: float, seed: int) -> tuple[float, float]:
+    """The median and the 99th percentile of the lag in milliseconds, under a load of so many events a second."""
+    found = messages(int(load * seconds) + BATCH, seed)
+    with collector() as server:
+        body = requests(server, "/v1/batch", batches(found, server.key, BATCH))
+        with _background(lambda: _send_evenly(server, body, load / BATCH)), _watch(server) as seen:
+            answered = dict(_probe(server, probes, seconds))
+            deadline = time.monotonic() + GIVE_UP_SECONDS
+            while answered.keys() - seen.keys():
+                if time.monotonic() > deadline:
+                    raise SystemExit(f"{len(answered.keys() - seen.keys())} events were not decided in time")
+                time.sleep(LOOK_SECONDS)
+    ordered = sorted(max(0.0, seen[name] - at) * 1_000 for name, at in answered.items())
+    return statistics.median(ordered), ordered[int(len(ordered) * 0.99)]
+
+
+def _probe(server: Server, number: int, seconds: float) -> Iterator[tuple[str, float]]:
+    """Accounts that qualify by one event each, and when that event was acknowledged."""
+    for index in range(number):
+        name = f"probe-{index}"
+        event = {
+            "messageId": name,
+            "userId": name,
+            "event": "API Called",
+            "timestamp": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
+            "properties": {"env": "production", "status": 200, "language": "python", "framework": "flask"},
+            "context": {"groupId": name},
+            "writeKey": server.key,
+        }
+        send_all(server, requests(server, "/v1/track", [json.dumps(event).encode()]), 1)
+        yield name, time.monotonic()
+        time.sleep(seconds / number)
+
+
+def _send_evenly(server: Server, wanted: Sequence[bytes], a_second: float) -> None:
+    """Requests at an even pace, several at once where one is not enough."""
+    if not a_second:
+        return
+    threads = [
+        threading.Thread(target=_pace, args=(server, islice(wanted, first, None, CONNECTIONS), CONNECTIONS / a_second))
+        for first in range(CONNECTIONS)
+    ]
+    for thread in threads:
+        thread.start()
+        time.sleep(1 / a_second)
+    for thread in threads:
+        thread.join()
+
+
+def _pace(server: Server, wanted: Iterator[bytes], pause: float) -> None:
+    due = time.monotonic()
+    for request in wanted:
+        time.sleep(max(0.0, due - time.monotonic()))
+        send_all(server, [request], 1)
+        due += pause
+
+
+@contextmanager
+def _watch(server: Server) -> Iterator[dict[str, float]]:
+    """When each probe was first seen in the ledger."""
+    seen: dict[str, float] = {}
+    over = threading.Event()
+
+    def look() -> None:
+        with sqlite3.connect(f"file:{server.database}?mode=ro", uri=True) as connection:
+            while not over.wait(LOOK_SECONDS):
+                found = connection.execute(_RECORDED).fetchall()
+                now = time.monotonic()
+                for (name,) in found:
+                    seen.setdefault(name, now)
+
+    with _background(look, stop=over.set):
+        yield seen
+
+
+@contextmanager
+def _background(work: Callable[[], None], stop: Callable[[], None] = lambda: None) -> Iterator[None]:
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop()
+        thread.join()
+
+
+if __name__ == "__main__":
+    main()

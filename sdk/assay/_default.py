@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         """The optional arguments of Client."""
 
         plan: Plan | Path | str | None
+        follow_plan_seconds: float | None
         on_invalid: OnInvalid
         before_send: BeforeSend | None
         scrub: Mapping[str, ScrubRule] | None

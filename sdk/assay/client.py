@@ -1,5 +1,6 @@
 """The client: what an app calls. Nothing here waits for the network, except ``flush`` and ``close``."""
 
+import weakref
 from collections.abc import Mapping
 from datetime import datetime
 from types import TracebackType
@@ -18,6 +19,7 @@ from assay.delivery import (
 )
 from assay.encoding import plain_text, sanitised
 from assay.errors import EventsDropped, EventTooLarge, MalformedCall
+from assay.following import PlanFollower, PlanSource
 from assay.inspection import BeforeSend, Inspection, OnInvalid, Refusal
 from assay.notices import Notices, OnDrop, OnError
 from assay.scopes import Id, Json
@@ -43,6 +45,9 @@ class Client:
         url: The collector's address, such as ``https://collect.example``.
         write_key: The source's key. It is sent as Basic authorisation only, never logged and never shown.
         plan: A tracking plan, or its folder; events are checked against it before they are queued.
+        follow_plan_seconds: How often the collector is asked for its plan, which takes the place of ``plan`` when it is
+            another; the first time when the first event is tracked. No call waits for that, and what is no plan changes
+            nothing. By default never.
         on_invalid: What to do with an event that the plan refuses or lacks. ``warn``: log a line and send it, the
             collector decides. ``quarantine``: likewise, with a mark by which the collector keeps it in quarantine.
             ``drop``: do not send it. ``raise``: raise PlanViolation and drop it. ``off``: do not check.
@@ -85,6 +90,7 @@ class Client:
         write_key: str,
         *,
         plan: "Plan | Path | str | None" = None,
+        follow_plan_seconds: float | None = None,
         on_invalid: OnInvalid = "warn",
         before_send: BeforeSend | None = None,
         scrub: "Mapping[str, ScrubRule] | None" = None,
@@ -119,7 +125,10 @@ class Client:
         read_plan = settings.loaded_plan(plan) if on_invalid != "off" or scrub else None
         self._plan = None if on_invalid == "off" else read_plan
         self._before_send = before_send
-        self._scrubber = settings.scrubber(read_plan, scrub, scrub_key)
+        self._scrub = scrub, scrub_key
+        self._scrubber = settings.scrubber(read_plan, *self._scrub)
+        self._plan_revision = read_plan.revision if read_plan is not None else None
+        self._follow_seconds = follow_plan_seconds if on_invalid != "off" or scrub else None
         self._callbacks = on_drop, on_error
         self._queue_policy = queue_events_max, when_full, block_seconds
         self._pace = Pace(
@@ -374,6 +383,8 @@ class Client:
 
     def _refuse(self, reason: DropReason, error: AssayError) -> None:
         """Count and tell of an event that is not queued. Raises: the event's own fault, in the mode ``raise``."""
+        if self._follow_seconds is not None and not self._sender.started:
+            self._sender.start()  # it may be the plan that is behind
         self._buffer.refuse(reason)
         self._notices.dropped(reason, 1, error, "" if type(error) is not EventsDropped else f"detail={error.detail!r}")
         if self._on_invalid == "raise" and type(error) is not EventsDropped:
@@ -392,7 +403,9 @@ class Client:
         self._inspection = self._inspections()
         self._spool = self._make_spool() if self._make_spool else None
         self._buffer = Buffer(*self._queue_policy, queue=self._spool)
-        self._sender = Sender(self._buffer, self._transport, self._notices, self._pace, self._spool)
+        self._sender = Sender(
+            self._buffer, self._transport, self._notices, self._pace, self._spool, self._new_follower()
+        )
 
     def _inspections(self) -> Inspection | None:
         """What each event goes through; None: nothing was asked for."""
@@ -406,6 +419,26 @@ class Client:
             notices=self._notices,
             stamps=self._stamps,
         )
+
+    def _new_follower(self) -> PlanFollower | None:
+        if self._follow_seconds is None or not isinstance(self._transport, PlanSource):
+            return None
+        # The sender outlives a client that nobody keeps, and does not keep it either.
+        mine = weakref.ref(self)
+
+        def use(plan: "Plan") -> None:
+            client = mine()
+            if client is not None:
+                client._use(plan)
+
+        return PlanFollower(self._follow_seconds, self._plan_revision, use, self._transport, self._notices)
+
+    def _use(self, plan: "Plan") -> None:
+        """Check and scrub by another plan from now on."""
+        scrubber = settings.scrubber(plan, *self._scrub)
+        self._plan = None if self._on_invalid == "off" else plan
+        self._scrubber, self._plan_revision = scrubber, plan.revision
+        self._inspection = self._inspections()
 
     def _reopen_in_child(self) -> None:
         """After a fork: the queue, its counters, the thread and the connection are the parent's; begin anew."""

@@ -26,6 +26,7 @@ from assay.delivery import (
     halves,
 )
 from assay.errors import EventQuarantined, EventsDropped
+from assay.following import PlanFollower
 from assay.notices import Notices
 from assay.reports import REPORT_SECONDS
 from assay.transport import Reporter, Transport
@@ -58,9 +59,16 @@ class Sender:
     """
 
     def __init__(
-        self, buffer: Buffer, transport: Transport, notices: Notices, pace: Pace, spool: "Spool | None" = None
+        self,
+        buffer: Buffer,
+        transport: Transport,
+        notices: Notices,
+        pace: Pace,
+        spool: "Spool | None" = None,
+        follower: PlanFollower | None = None,
     ) -> None:
         self._buffer = buffer
+        self._follower = follower
         self._spool = spool
         self._look_at = 0.0
         self._transport = transport
@@ -138,10 +146,10 @@ class Sender:
             self._buffer.release()
 
     def _next(self) -> Waited:
-        """Wait for a batch, and look now and then for what other processes have left."""
+        """Wait for a batch; look now and then for what other processes have left, and for another plan."""
         while True:
             self._look()
-            seconds = self._look_at - time.monotonic()
+            seconds = min(self._look_at, self._follow()) - time.monotonic()
             waited = self._buffer.wait_for_batch(self._pace.limits, self._pace.linger_seconds, seconds)
             if waited is not Waited.IDLE:
                 return waited
@@ -155,6 +163,12 @@ class Sender:
             found = spool.find()
             self._buffer.recover(lambda: spool.put(found))
             self._tell_troubles()
+
+    def _follow(self) -> float:
+        """Look for another plan, if it is time. Returns: when to look again, in monotonic seconds."""
+        if self._follower is None or self._buffer.closed:
+            return float("inf")
+        return self._follower.look(self._pace.timeout_seconds)
 
     def _tell_troubles(self) -> None:
         trouble = self._buffer.trouble()

@@ -40,6 +40,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "breaker_seconds": (0, 60),
 }
 _SCRUB_KEY_BYTES_MIN = 16
+FOLLOW_SECONDS_MIN = 0.1
 
 
 def check(settings: Mapping[str, Any]) -> None:
@@ -53,6 +54,9 @@ def check(settings: Mapping[str, Any]) -> None:
     for name, (lowest, highest) in _RANGES.items():
         if not lowest <= settings[name] <= highest:
             raise InvalidSetting(name, f"must lie between {lowest:g} and {highest:g}; got {settings[name]!r}")
+    follow_seconds = settings["follow_plan_seconds"]
+    if follow_seconds is not None and not follow_seconds >= FOLLOW_SECONDS_MIN:
+        raise InvalidSetting("follow_plan_seconds", f"must be at least {FOLLOW_SECONDS_MIN:g}; got {follow_seconds!r}")
     if settings["before_send"] is not None and not callable(settings["before_send"]):
         raise InvalidSetting("before_send", "must be a function of an event")
 

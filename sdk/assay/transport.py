@@ -80,13 +80,24 @@ class HttpTransport:
         """Post the client's report. See Reporter."""
         return self._send(self._endpoint.removesuffix("/batch") + "/m", body, timeout_seconds)
 
+    def plan(self, revision: str | None, *, timeout_seconds: float) -> Answer:
+        """Fetch the collector's plan. See assay.following."""
+        known = {} if revision is None else {"If-None-Match": f'"{revision}"'}
+        return self._ask("GET", self._endpoint.removesuffix("/batch") + "/plan", b"", known, timeout_seconds)
+
     def _send(self, endpoint: str, body: bytes, timeout_seconds: float) -> Answer:
+        encoding = {}
+        if self._gzip and len(body) >= GZIP_BYTES_MIN:
+            body, encoding = _gzipped(body), {"Content-Encoding": "gzip"}
+        return self._ask("POST", endpoint, body, encoding, timeout_seconds)
+
+    def _ask(self, method: str, url: str, body: bytes, headers: dict[str, str], timeout_seconds: float) -> Answer:
         ends_at = time.monotonic() + timeout_seconds
         http = self._open()
         import httpx
 
         try:
-            return self._post(http, endpoint, body, ends_at)
+            return self._answer(http, method, url, body, headers, ends_at)
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
             return Answer(status=0, failure=type(error).__name__)
 
@@ -102,12 +113,12 @@ class HttpTransport:
             self._abandoned.append(self._http)
         self._http = None
 
-    def _post(self, http: "httpx.Client", endpoint: str, body: bytes, ends_at: float) -> Answer:
-        headers = self._headers
-        if self._gzip and len(body) >= GZIP_BYTES_MIN:
-            body, headers = _gzipped(body), {**headers, "Content-Encoding": "gzip"}
+    def _answer(
+        self, http: "httpx.Client", method: str, url: str, body: bytes, headers: dict[str, str], ends_at: float
+    ) -> Answer:
         timeout = max(0.001, ends_at - time.monotonic())
-        with http.stream("POST", endpoint, content=body, headers=headers, timeout=timeout) as response:
+        headers = {**self._headers, **headers} if headers else self._headers
+        with http.stream(method, url, content=body, headers=headers, timeout=timeout) as response:
             received = bytearray()
             for chunk in response.iter_bytes():
                 received += chunk

@@ -142,6 +142,7 @@ def test_a_weak_or_garbled_secret_is_refused_and_not_repeated(secret: str) -> No
         ({"url": "https://example.com", "secret": SECRET, "purpose": "ads"}, "must be one of analytics, pql_scoring,"),
         ({"url": "https://example.com", "secret": SECRET, "timeout_seconds": 0}, "more than 0 and at most 60"),
         ({"url": "https://example.com", "secret": SECRET, "timeout_seconds": 61}, "more than 0 and at most 60"),
+        ({"url": "https://example.com", "secret": SECRET, "news_age_hours_max": 0}, "more than 0 hours"),
     ],
 )
 def test_a_settings_table_is_checked(settings: dict[str, Any], problem: str) -> None:

@@ -1,6 +1,7 @@
 """What a transition says to the world."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,16 @@ def test_the_type_follows_from_step_and_change(changes: dict[str, Any], expected
     messages = webhook_messages(a_transition(**changes), external_id=None, endpoints=[CRM], now=NOW)
 
     assert expected == [message.type for message in messages]
+
+
+def test_how_old_news_may_be_is_for_the_endpoint_to_say() -> None:
+    """A replay of last year can be announced where that is wanted."""
+    old = a_transition(recorded_at=A_DAY_LATER + 1)
+    patient = replace(CHAT, news_age_hours_max=24 * 400)
+
+    assert ["chat"] == [
+        message.endpoint for message in webhook_messages(old, external_id=None, endpoints=[CRM, patient], now=NOW)
+    ]
 
 
 def test_the_same_transition_has_the_same_message_at_any_time() -> None:

@@ -38,6 +38,7 @@ name = "crm"
 url = "%s"
 secret = "{SECRET}"
 allow_private = true
+news_age_hours_max = 10000  # the simulation's three months are told at once
 """
 PAGE = 500
 

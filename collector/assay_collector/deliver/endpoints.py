@@ -13,6 +13,7 @@ from assay.contract.errors import AssayError
 from assay_collector.deliver.addresses import refusal
 
 TIMEOUT_SECONDS_DEFAULT = 15.0
+NEWS_AGE_HOURS_DEFAULT = 24.0
 TIMEOUT_SECONDS_MAX = 60.0
 PURPOSE_DEFAULT = "sales_contact"
 SECRET_BYTES_MIN = 24
@@ -54,6 +55,7 @@ class Endpoint:
     secret: str = field(repr=False)  # whsec_ and Base64 of 24 to 64 random bytes
     allow_private: bool = False  # whether loopback and private networks may be reached
     timeout_seconds: float = TIMEOUT_SECONDS_DEFAULT  # for one attempt as a whole, answer included
+    news_age_hours_max: float = NEWS_AGE_HOURS_DEFAULT  # what took effect earlier than that is no news any more
     purpose: str = PURPOSE_DEFAULT  # what it does with what it hears; who denies this is not spoken of
 
     def __post_init__(self) -> None:
@@ -65,7 +67,8 @@ class Endpoint:
         self._check_secret()
         if not 0 < self.timeout_seconds <= TIMEOUT_SECONDS_MAX:
             self._refuse("timeout_seconds", f"must be more than 0 and at most {TIMEOUT_SECONDS_MAX:g} seconds")
-
+        if not self.news_age_hours_max > 0:
+            self._refuse("news_age_hours_max", "must be more than 0 hours")
         if self.purpose not in PURPOSES:
             self._refuse("purpose", f"must be one of {', '.join(PURPOSES)}")
 
@@ -76,7 +79,8 @@ class Endpoint:
 
         Args:
             name: The endpoint's name.
-            settings: `url` and `secret`; perhaps `allow_private`, `timeout_seconds` and `purpose`.
+            settings: `url` and `secret`; perhaps `allow_private`, `timeout_seconds`, `news_age_hours_max` and
+                `purpose`.
 
         Raises:
             InvalidEndpoint: A setting is missing, unknown, of the wrong type or refused.
@@ -159,5 +163,6 @@ _SETTINGS: dict[str, type | tuple[type, ...]] = {
     "secret": str,
     "allow_private": bool,
     "timeout_seconds": (int, float),
+    "news_age_hours_max": (int, float),
     "purpose": str,
 }

@@ -5,13 +5,12 @@ from collections.abc import Sequence
 
 import msgspec
 
-from assay.contract.times import DAY, format_instant
+from assay.contract.times import HOUR, format_instant
 from assay_collector.deliver.endpoints import Endpoint
 from assay_collector.store import SHADOW, OutboxMessage, Transition
 
 # "held" is a lead in waiting: whether it becomes one is news, that it waits is not.
 _SILENT_STEPS = frozenset({"held"})
-NEWS_AGE_MAX = DAY
 
 
 class _Entity(msgspec.Struct, frozen=True, rename="camel"):
@@ -47,7 +46,8 @@ def webhook_messages(
     The messages by which a transition is announced, one for each endpoint.
 
     The same transition gives the same ids and bodies whenever it is asked for. None announces a `held` step, what a
-    change of a definition brought, what a shadow says, or as news what took effect more than a day before it was known.
+    change of a definition brought, what a shadow says, or as news what took effect longer before it was known than the
+    endpoint allows.
 
     Args:
         external_id: The person's or account's id as the product knows it, where that is known.
@@ -67,7 +67,14 @@ def webhook_messages(
             created_at=now,
         )
         for endpoint in endpoints
+        if _is_timely(transition, endpoint)
     )
+
+
+def _is_timely(transition: Transition, endpoint: Endpoint) -> bool:
+    """What was announced once must be revised at any age; but a lead of last month is no alert."""
+    age = transition.recorded_at - transition.effective_at
+    return transition.change != "new" or age <= endpoint.news_age_hours_max * HOUR
 
 
 def message_type(transition: Transition) -> str | None:
@@ -76,9 +83,6 @@ def message_type(transition: Transition) -> str | None:
     ``pql.retracted`` where it revises what was said before. None: it is not announced.
     """
     if transition.step in _SILENT_STEPS or transition.cause == "definition" or transition.definition.startswith(SHADOW):
-        return None
-    # What was announced once must be revised at any age; but a lead of last month is no alert.
-    if transition.change == "new" and transition.recorded_at - transition.effective_at > NEWS_AGE_MAX:
         return None
     # A step may carry a name, as in `stage:activated`.
     step = transition.step.partition(":")[0]

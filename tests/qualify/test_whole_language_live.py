@@ -15,7 +15,7 @@ from qualify.stories import HISTORIES, NOW, definition_text
 from qualify.wire import Message
 
 # Through a real file an example takes some fifty times as long as on pure code.
-FEW = settings(max_examples=settings.default.max_examples // 10)
+FEW = settings(max_examples=settings.default.max_examples // 4)
 # When every window has emptied.
 LATER = NOW + 6 * DAY
 

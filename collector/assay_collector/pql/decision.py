@@ -224,7 +224,7 @@ class Judge:
 
     def value_at(self, subject: d.Subject, instant: int) -> Any:
         """What a subject is worth at an instant; None: unknown."""
-        if isinstance(subject, d.Use) and subject not in self._supposed:
+        if isinstance(subject, d.Use) and not self._is_supposed(subject):
             if _only_grows(subject):
                 return growing_value(subject, self.facts, instant)
             if subject.signal.aggregate == "since":
@@ -283,7 +283,7 @@ class Judge:
     @cached_property
     def score(self) -> Steps[Any]:
         """The score over time; unknown where the definition has none."""
-        if d.ScorePoints() in self._supposed:
+        if self._is_supposed(d.ScorePoints()):
             return self._values[d.ScorePoints()]
         found = next((c for c in _parts(self.definition.qualify) if isinstance(c, d.Score)), None)
         return UNKNOWN if found is None else score_values(found, self.facts, self.truth)
@@ -327,7 +327,7 @@ class Judge:
 
     def _truth_of(self, criterion: d.Criterion, negated: bool) -> Steps[Truth]:
         subject, test = criterion.subject, criterion.test
-        if subject in self._supposed:
+        if self._is_supposed(subject):
             return self.value(subject).map(test.holds)
         if isinstance(subject, d.Use):
             if subject.signal.aggregate == "since":
@@ -343,6 +343,10 @@ class Judge:
     def observed(self) -> int | None:
         """Since when the entity is observed: its first event; None: it is not."""
         return self.facts.series_of(self.definition.observed).first_at
+
+    def _is_supposed(self, subject: d.Subject) -> bool:
+        # To look a subject up it is hashed, all the way down; nearly always nothing is supposed.
+        return bool(self._supposed) and subject in self._supposed
 
     def seen_whole(self, subject: d.Subject) -> Steps[bool]:
         """Whether a moving window lies in the time in which the entity was observed."""

@@ -69,16 +69,17 @@ def resolve_component(
     if not component.links:
         return None
     people = component.people(component_max)
-    ids = sorted(people.person_of)
-    before, shared = facts.people(ids), facts.shared_from(ids)
+    # Whoever is joined by nothing (any more) is a person of its own.
+    after = {id: people.person_of.get(id, id) for id in sorted(component.types.keys() | people.person_of.keys())}
+    before, shared = facts.people(list(after)), facts.shared_from(list(after))
     return Resolution(
-        people=dict(people.person_of),
+        people=after,
         links={
             row.claim.key: decision
             for row in component.links
             if _is_news(row, decision := people.decisions[row.claim.key])
         },
-        touches=_touches(before, shared, people),
+        touches=_touches(before, after, shared, people.shared_from),
         shared_from=dict(people.shared_from),
     )
 
@@ -87,7 +88,12 @@ def _is_news(row: LinkRow, decision: Any) -> bool:
     return (row.state, row.reason, row.rule_version) != (decision.state, decision.reason, RULE_VERSION)
 
 
-def _touches(before: Mapping[bytes, bytes], shared: Mapping[bytes, int], people: People) -> tuple[Touch, ...]:
+def _touches(
+    before: Mapping[bytes, bytes],
+    after: Mapping[bytes, bytes],
+    shared_before: Mapping[bytes, int],
+    shared_after: Mapping[bytes, int],
+) -> tuple[Touch, ...]:
     """
     Who is concerned, and whether things came together or went apart.
 
@@ -95,14 +101,13 @@ def _touches(before: Mapping[bytes, bytes], shared: Mapping[bytes, int], people:
     less than whom it joins, and need not have moved itself.
     """
     causes: dict[bytes, Cause] = {}
-    after = people.person_of
     moved = {id for id, person in after.items() if before.get(id, id) != person}
     split = _split(before, after)
     for id in sorted(moved):
         for concerned in (id, before.get(id, id), after[id]):
             causes.setdefault(concerned, "unmerge" if before.get(concerned, concerned) in split else "merge")
     for id, person in after.items():
-        was, now = shared.get(id), people.shared_from.get(id)
+        was, now = shared_before.get(id), shared_after.get(id)
         if was != now:
             gained = now is None or (was is not None and now > was)
             causes.setdefault(person, "merge" if gained else "unmerge")

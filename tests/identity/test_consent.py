@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assay_collector.identity.consent import Standing, covers, forbids, next_expiry, stand
+from assay_collector.identity.consent import Standing, allowed_spans, covers, forbids, next_expiry, stand
+from assay_collector.identity.spans import ALWAYS, contains
 
 USER, PHONE, LAPTOP = b"user", b"phone", b"laptop"
 
@@ -168,3 +169,17 @@ def test_between_two_expiries_time_changes_nothing(words: list[Said], now: int):
     later = 100 if end is None else end - 1
 
     assert stand(words, {USER}, now) == stand(words, {USER}, max(now, later))
+
+
+@given(words=WORDS, at=st.integers(-1, 15))
+def test_when_a_person_refused_is_what_it_had_said_by_then(words: list[Said], at: int):
+    """Asked instant by instant."""
+    unique = list({(w.subject, w.purpose, w.at, w.event_id, w.state): w for w in words}.values())
+    told = [word for word in unique if word.at <= at]
+
+    assert forbids(told, {USER}, at) == (not contains(allowed_spans(unique, {USER}), at))
+
+
+def test_who_only_ever_agrees_is_allowed_always():
+    """However often it is said; that is what most histories are."""
+    assert ALWAYS is allowed_spans([Said(at=n) for n in range(9)], {USER})

@@ -133,12 +133,16 @@ class Oracle:
             h.leaf in _subjects(g) and g.at <= h.at and _preferences(g.body).get("pql_scoring") for g in self.all
         )
 
-    def _refuses(self, person: Who) -> bool:
+    def _refused_then(self, h: Happened) -> bool:
+        """Whether its person refused when it happened; at the very instant, too."""
+        return self._refuses(self.person(h.leaf), h.at)
+
+    def _refuses(self, person: Who, until: int | None = None) -> bool:
         said: dict[tuple[str, Who], list[tuple[int, bool]]] = defaultdict(list)
         for h in self.all:
             for subject in _subjects(h):
                 for purpose, granted in _preferences(h.body).items():
-                    if self.person(subject) == person:
+                    if self.person(subject) == person and (until is None or h.at <= until):
                         said[purpose, subject].append((h.at, granted))
         last = {key: _last_word(words) for key, words in said.items()}
         for (purpose, _), (at, granted) in last.items():
@@ -176,6 +180,7 @@ class Oracle:
     def _counted(self, definition: Definition, name: str) -> list[Happened]:
         tracks = [h for h in self.all if h.body["type"] == "track" and h.scored]
         tracks = [h for h in tracks if self.person(h.leaf) not in self.refused and not self._is_nobodys(h)]
+        tracks = [h for h in tracks if not self._refused_then(h)]
         if definition.entity == "user":
             return [h for h in tracks if self.person(h.leaf)[1] == name]
         mine = [h for h in tracks if self.account_of(h) == name]
@@ -193,7 +198,7 @@ class Oracle:
             is_of_account = kind == "account" and h.body["type"] == "group" and h.body["groupId"] == who[1]
             is_said = is_of_account or (is_of_user and not self._is_nobodys(h))
             if is_said and key in h.body["traits"]:
-                yield h.at, h.body["traits"][key], h.scored
+                yield h.at, h.body["traits"][key], h.scored and not (is_of_user and self._refused_then(h))
 
     def _is_on_a_list(self, definition: Definition, kind: str, who: Who) -> bool:
         def on(tests: Any) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from assay_collector.deliver.permission import Permission
 from assay_collector.store import OutboxMessage, Source
 from qualify.house import IDENTIFY, House
-from qualify.wire import DAY, HOUR, NOW, START, Message, identify, times, track
+from qualify.wire import DAY, HOUR, MINUTE, NOW, START, Message, identify, times, track
 
 _numbers = iter(range(10_000))
 DROPPING = Source(id="dropping", name="d", on_deny={"analytics": "drop", "pql_scoring": "drop"})
@@ -89,6 +89,36 @@ def test_a_grant_on_a_browser_does_not_let_the_persons_events_count(house: House
     house.take_in(granted(START, user=None, anon="v1"))
 
     assert {} == house.since("trial-activation")
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_what_happened_while_somebody_refused_stays_out(house: House, order: tuple[int, ...]):
+    """Silent as it was; what came before the refusal and after the grant counts, in whatever order all of it comes."""
+    told = [[refused(START + DAY)], [granted(START + 3 * DAY)], tasks(1, START + 2 * DAY) + tasks(2)]
+    house.take_in(*ACTIVATED)
+    for index in order:
+        house.take_in(*told[index])
+    assert {} == house.since("trial-activation")
+    house.take_in(*tasks(1, START + 4 * DAY))
+
+    assert {"ada": START + 4 * DAY} == house.since("trial-activation")
+    assert () == house.differences()
+
+
+def test_what_a_colleague_did_while_refusing_does_not_count_for_the_account(house: House):
+    """The part of an hour before the refusal does."""
+    call = {"env": "production", "status": 200}
+    at = [START, START + MINUTE, START + 2 * MINUTE, START + DAY]
+    house.take_in(refused(START + MINUTE), granted(START + 2 * MINUTE))
+    house.take_in(track("API Called", at[1], "ada", account="acme", **call))
+    assert {} == house.since("production-call")
+    house.take_in(track("API Called", at[3], "ada", account="acme", **call))
+    assert {"acme": at[3]} == house.since("production-call")
+    house.take_in(track("API Called", at[2], "ada", account="acme", **call))
+    assert {"acme": at[2]} == house.since("production-call")
+    house.take_in(track("API Called", at[0], "ada", account="acme", **call))
+
+    assert {"acme": at[0]} == house.since("production-call")
 
 
 def test_traits_of_events_that_may_not_be_scored_are_not_read(house: House):

@@ -6,9 +6,13 @@ by row id. A person is several identifiers, of which the most restrictive binds 
 user, grants again later. A grant on an anonymous identifier is that browser's alone.
 """
 
+from collections import deque
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
+
+from assay.contract.times import INSTANT_MAX, INSTANT_MIN
+from assay_collector.identity.spans import ALWAYS, Span, Spans
 
 # Of words at one instant the one that ranks highest speaks.
 _RANK = {"granted": 0, "unknown": 1, "expired": 2, "denied": 3, "withdrawn": 4}
@@ -100,6 +104,42 @@ def next_expiry(words: Iterable[Word], now: int) -> int | None:
     """When a grant ends next: time alone may then change where somebody stands."""
     ends = [word.expires_at for word in words if word.state == "granted" and word.expires_at is not None]
     return min((end for end in ends if end > now), default=None)
+
+
+def allowed_spans(words: Iterable[Word], speakers: Collection[bytes]) -> Spans:
+    """
+    When a person did not refuse, of the purposes that these words are about: what it did at other times stays out of
+    use, also after it has agreed again.
+
+    Args:
+        words: Of all the person's identifiers, for the purposes in question.
+        speakers: The identifiers that are the person itself: its user ids.
+    """
+    said = list(words)
+    ends = {word.expires_at for word in said if word.state == "granted" and word.expires_at is not None}
+    if not ends and all(word.state == "granted" for word in said):
+        return ALWAYS
+    ordered = sorted(said, key=_order)
+    found: list[Span] = []
+    latest: dict[tuple[str, bytes], Word] = {}
+    since: int | None = INSTANT_MIN  # None: it refuses
+    coming = deque(ordered)
+    for at in sorted({word.at for word in ordered} | ends):
+        # Who says yes with every event, or no, changes nothing by it.
+        may_turn = at in ends
+        while coming and coming[0].at <= at:
+            word = coming.popleft()
+            latest[word.purpose, word.subject] = word
+            may_turn = may_turn or (word.state == "granted") == (since is None)
+        if not may_turn:
+            continue
+        is_refused = forbids(list(latest.values()), speakers, at)
+        if is_refused and since is not None:
+            found += [(since, at)] if since < at else []
+            since = None
+        elif not is_refused and since is None:
+            since = at
+    return tuple(found) if since is None else (*found, (since, INSTANT_MAX + 1))
 
 
 def covers(words: Iterable[Word], subject: bytes, purposes: Iterable[str], at: int) -> bool:

@@ -23,6 +23,14 @@ def misses(spans: Spans, first: int, last: int) -> bool:
     return all(last < start or end <= first for start, end in spans)
 
 
+def both(spans: Spans, others: Spans) -> Spans:
+    """The times that lie in either's."""
+    if others is ALWAYS or spans is ALWAYS:
+        return spans if others is ALWAYS else others
+    pairs = ((max(a, c), min(b, d)) for a, b in spans for c, d in others)
+    return tuple(sorted((start, end) for start, end in pairs if start < end))
+
+
 def before(spans: Spans, instant: int | None) -> Spans:
     """The part of them that lies before an instant; None: all."""
     if instant is None:

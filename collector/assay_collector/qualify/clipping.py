@@ -16,13 +16,18 @@ from assay_collector.store import Facts, Membership, Tally, TallyItem, TraitChan
 
 
 class Own:
-    """A person's own leaves: all they did, until a leaf was shared."""
+    """A person's own leaves: all they did, until a leaf was shared, and but for when the person refused."""
 
-    def __init__(self, shared_from: Mapping[bytes, int]) -> None:
+    def __init__(self, shared_from: Mapping[bytes, int], allowed: Spans = ALWAYS) -> None:
+        """
+        Args:
+            allowed: When the person's consent allowed to use what it did.
+        """
         self._shared_from = shared_from
+        self._allowed = allowed
 
     def spans(self, leaf: bytes, *, named: bool) -> Spans:  # noqa: ARG002 - a person's are all alike
-        return before(ALWAYS, self._shared_from.get(leaf))
+        return before(self._allowed, self._shared_from.get(leaf))
 
 
 class Clipper:

@@ -16,9 +16,9 @@ import msgspec
 from assay.contract.consent import SCORING_PURPOSES
 from assay.contract.times import INSTANT_MIN
 from assay_collector.identity.accounts import Stay, attribute, home
-from assay_collector.identity.consent import forbids, next_expiry
+from assay_collector.identity.consent import allowed_spans, forbids, next_expiry
 from assay_collector.identity.rules import DEFAULT_IDENTITY_RULES, Adopt, IdentityRules
-from assay_collector.identity.spans import ALWAYS, Spans, before
+from assay_collector.identity.spans import ALWAYS, Spans, before, both, contains
 from assay_collector.pql.decision import EntityFacts
 from assay_collector.pql.definition import Catalogue, Definition, EntityKind, Exclusion, Signal, Trait
 from assay_collector.pql.matching import CompiledSignal
@@ -73,8 +73,9 @@ class Gatherer:
         """
         leaves = tuple(facts.leaves_of([person]).get(person, (person,)))
         said = facts.consents(leaves, SCORING_PURPOSES)
-        is_refused = bool(said) and forbids(said, _users(facts, leaves), now)
-        usable = self._person_facts(facts, leaves, may_use=not is_refused)
+        users = _users(facts, leaves) if said else frozenset()
+        is_refused = bool(said) and forbids(said, users, now)
+        usable = self._person_facts(facts, leaves, () if is_refused else allowed_spans(said, users))
         return Gathered(
             kind="user",
             ids=leaves,
@@ -97,7 +98,7 @@ class Gatherer:
         traits = self._traits(facts, "account", [account])
         listed = self._excluded_people(facts, members.leaves)
         clipper = Clipper(facts, self._compiled, members, account)
-        if members.shared:
+        if members.shared or members.divided:
             named = Rows(clipper.tallies(named.tallies), clipper.items(named.items))
         tallies = [*named.tallies, *clipper.tallies(unnamed.tallies)]
         items = [*named.items, *clipper.items(unnamed.items)]
@@ -121,15 +122,16 @@ class Gatherer:
 
     # --- people ---
 
-    def _person_facts(self, facts: Facts, leaves: Sequence[bytes], *, may_use: bool) -> EntityFacts:
+    def _person_facts(self, facts: Facts, leaves: Sequence[bytes], allowed: Spans) -> EntityFacts:
         shared = facts.shared_from(leaves)
-        own, all_rows = Own(shared), self._rows(facts, leaves if may_use else (), "user")
+        own, all_rows = Own(shared, allowed), self._rows(facts, leaves if allowed else (), "user")
         clipper = Clipper(facts, self._compiled, own)
-        rows = Rows(clipper.tallies(all_rows.tallies), clipper.items(all_rows.items)) if shared else all_rows
+        is_divided = bool(shared) or allowed is not ALWAYS
+        rows = Rows(clipper.tallies(all_rows.tallies), clipper.items(all_rows.items)) if is_divided else all_rows
         # A trait is no more to be used than an event is. Exclusion lists, which only leave people out, still see it.
         traits = (
-            self._traits(facts, "user", leaves, shared) | self._account_traits_of(facts, leaves, shared)
-            if may_use
+            self._traits(facts, "user", leaves, shared, allowed) | self._account_traits_of(facts, leaves, shared)
+            if allowed
             else {}
         )
         users = self._users_among(facts, leaves, "user")
@@ -188,7 +190,8 @@ class Gatherer:
         )
 
     def _traits_of_member(self, facts: Facts, members: "Members", person: bytes) -> Mapping[Trait, Steps[Any]]:
-        return self._traits(facts, "user", members.leaves.get(person, (person,)), members.shared)
+        allowed = members.divided.get(person, ALWAYS)
+        return self._traits(facts, "user", members.leaves.get(person, (person,)), members.shared, allowed)
 
     # --- traits and exclusions ---
 
@@ -205,11 +208,13 @@ class Gatherer:
         kind: EntityKind,
         entities: Sequence[bytes],
         shared: Mapping[bytes, int] = MappingProxyType({}),
+        allowed: Spans = ALWAYS,
     ) -> dict[Trait, Steps[Any]]:
         keys = self._trait_keys[kind]
         if not keys:
             return {}
-        found = (change for change in known_traits(facts.traits(entities, keys), shared) if change.scored)
+        known = known_traits(facts.traits(entities, keys), shared)
+        found = (change for change in known if change.scored and contains(allowed, change.at))
         return {Trait(kind, key): steps for key, steps in _histories(found).items()}
 
     def _exclusions_of(self, facts: Facts, kind: EntityKind, entities: Sequence[bytes]) -> frozenset[str]:
@@ -306,8 +311,9 @@ class Members:
 
     def spans(self, leaf: bytes, *, named: bool) -> Spans:
         """When what was done under a leaf, naming the account or none, counts for the account."""
-        spans = ALWAYS if named else self._adopted.get(self.people.get(leaf, leaf), ())
-        return before(spans, self.shared.get(leaf))
+        person = self.people.get(leaf, leaf)
+        spans = ALWAYS if named else self._adopted.get(person, ())
+        return before(both(spans, self.divided.get(person, ALWAYS)), self.shared.get(leaf))
 
     def allowed(self, excluded: set[bytes]) -> set[bytes]:
         """The leaves that may be folded: their person consents, and is not excluded."""
@@ -315,11 +321,26 @@ class Members:
 
     @cached_property
     def _consenting(self) -> set[bytes]:
-        entries: dict[bytes, list[ConsentEntry]] = {}
+        refusing = {person for person, said in self._words.items() if forbids(said, self._speakers, self._now)}
+        return self.leaves.keys() - refusing
+
+    @cached_property
+    def divided(self) -> Mapping[bytes, Spans]:
+        """Of people who refused for a time, when they did not."""
+        found = {person: allowed_spans(said, self._speakers) for person, said in self._words.items()}
+        return {person: spans for person, spans in found.items() if spans is not ALWAYS}
+
+    @cached_property
+    def _words(self) -> Mapping[bytes, Sequence[ConsentEntry]]:
+        """What each person said."""
+        found: dict[bytes, list[ConsentEntry]] = {}
         for entry in self._said:
-            entries.setdefault(self.people.get(entry.subject, entry.subject), []).append(entry)
-        users = _users(self._facts, [entry.subject for entry in self._said])
-        return {person for person in self.leaves if not forbids(entries.get(person, ()), users, self._now)}
+            found.setdefault(self.people.get(entry.subject, entry.subject), []).append(entry)
+        return found
+
+    @cached_property
+    def _speakers(self) -> frozenset[bytes]:
+        return _users(self._facts, [entry.subject for entry in self._said])
 
     @property
     def consent_until(self) -> int | None:

@@ -582,7 +582,7 @@ class Tallies(Protocol):
             signals: Unfilled, all at the same positions.
             marks_of: What an event adds to them; nothing else.
             names: The names of events that can add anything; None: any.
-            limit: How many positions of the log to cover.
+            limit: How many events to read at most.
 
         Returns:
             How many positions are left; 0: they are filled.

@@ -19,7 +19,7 @@ from assay_collector.qualify.worker import Qualifier
 from assay_collector.store import Store
 
 # So many stretches of the log are filled between two rounds of decisions: some tens of milliseconds.
-CHUNKS_A_STEP = 10
+CHUNKS_A_STEP = 20
 
 
 class Ingest(Protocol):

@@ -8,8 +8,8 @@ from assay_collector.pql.definition import Catalogue, Signal
 from assay_collector.pql.matching import Mark, SignalIndex
 from assay_collector.store import EventRow, Filling, Identifier, Store, Touch
 
-# So many positions of the log are read in one transaction: a few milliseconds, for which commits have to wait.
-CHUNK_EVENTS = 500
+# So many events are read in one transaction: a few milliseconds, for which commits have to wait.
+CHUNK_EVENTS = 200
 # As many entities are put on the agenda at a time.
 CHUNK_TOUCHES = 1_000
 

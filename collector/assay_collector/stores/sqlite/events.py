@@ -288,12 +288,14 @@ def tallied_where(names: Collection[str] | None) -> tuple[str, Sequence[str]]:
     return f"AND type = 'track' AND scored = 1 AND name IN ({marks(len(names))})", sorted(names)
 
 
-def select_tallied(connection: Connection, after: int, upto: int, names: Collection[str] | None) -> Iterator[EventRow]:
-    """Events of these names that may be tallied, after a log position and up to another."""
+def select_tallied(
+    connection: Connection, after: int, upto: int, names: Collection[str] | None, limit: int
+) -> list[tuple[int, EventRow]]:
+    """The first events of these names that may be tallied, after a log position and up to another."""
     where, wanted = tallied_where(names)
-    sql = f"SELECT {','.join(_TALLIED_COLUMNS)} FROM events WHERE seq > ? AND seq <= ? {where} ORDER BY seq"
-    for row in connection.execute(sql, (after, upto, *wanted)):
-        yield read_event(row)
+    columns = ",".join(_TALLIED_COLUMNS)
+    sql = f"SELECT seq,{columns} FROM events WHERE seq > ? AND seq <= ? {where} ORDER BY seq LIMIT ?"
+    return [(row[0], read_event(row[1:])) for row in connection.execute(sql, (after, upto, *wanted, limit))]
 
 
 def select_events(connection: Connection, where: str, parameters: Sequence[object]) -> list[EventRow]:

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from assay_collector.pql.examples import run_examples
 from assay_collector.pql.language import read_definitions
 from assay_collector.pql.lint import lint_definitions
 from pql.definitions import ROOT, planboard
@@ -17,9 +18,21 @@ DEFINITIONS = [text for text in YAML if text.startswith("pql:")]
 
 
 def test_every_block_is_of_a_kind_that_is_checked():
-    """Definitions, one project, an editor's settings, and one message."""
-    assert len(BLOCKS) == len(DEFINITIONS) + 1 + 2
-    assert ["json", ""] == [language for language, _ in BLOCKS if language != "yaml"]
+    """Definitions, one project, commands with what they print, an editor's settings, and one message."""
+    assert len(YAML) == len(DEFINITIONS) + 1
+    assert ["bash"] * 3 + ["text", "json", ""] == [language for language, _ in BLOCKS if language != "yaml"]
+
+
+def test_the_first_definition_lints_clean_and_meets_its_examples():
+    """As the page says, to the letter."""
+    (text,) = re.findall(r"<<'YAML'\n(.*?)^YAML$", PAGE, re.MULTILINE | re.DOTALL)
+    (expected,) = [text for language, text in BLOCKS if language == "text"]
+    (definition,) = read_definitions({"a.yaml": text}, planboard()).definitions
+    results = run_examples(definition)
+
+    assert () == lint_definitions({"a.yaml": text}, planboard())
+    met = [f"met: {definition.id}: {result.name}" for result in results if not result.differences]
+    assert expected.splitlines() == [*met, f"{len(results)} examples of 1 definitions"]
 
 
 @pytest.mark.parametrize("text", DEFINITIONS, ids=lambda text: re.findall(r"id: ([\w-]+)", text)[0])

@@ -273,13 +273,26 @@ def _tests() -> Schema:
             "account": text("an account id"),
             "properties": {"title": "properties", "type": "object"},
             "traits": {"title": "traits", "type": "object"},
+            "times": {
+                "title": "how often",
+                "type": "integer",
+                "minimum": 1,
+                "maximum": 100_000,
+                "description": "So often, at one instant unless `every` says how far apart.",
+            },
+            "every": {**ref("duration"), "description": "How far apart, where it happens several times."},
         },
         ("t",),
+        dependentRequired={"every": ["times"]},
     )
     expect = mapping(
         "an expectation",
         {
             "qualified": {"title": "true or false", "type": "boolean"},
+            "status": {
+                "title": "a status",
+                "enum": ["not qualified", "held", "qualified", "converted", "exited", "expired"],
+            },
             "stage": text("a stage's name"),
             "tier": text("a tier's name"),
             "level": ref("percent"),

@@ -17,6 +17,7 @@ from assay_collector.pql.steps import Steps
 from assay_collector.pql.sweeps import Occurrence
 from assay_collector.pql.tallies import Series, Span, hour_of
 from assay_collector.pql.values import EntityFacts
+from assay_collector.pql.windows import parse_duration
 
 Given = Mapping[str, Any]
 SOMEBODY = "somebody"
@@ -41,8 +42,10 @@ def facts_from(definition: Definition, given: Sequence[Given]) -> EntityFacts:
 
     Args:
         given: Each with ``t`` and, as needed, ``event``, ``properties``, ``user`` (the person who acted; all are one
-            unless named apart) and ``traits`` (of the definition's kind, or named ``user.KEY``, ``account.KEY``).
+            unless named apart), ``traits`` (of the definition's kind, or named ``user.KEY``, ``account.KEY``), and
+            ``times`` with ``every``.
     """
+    given = [each for entry in given for each in _repeated(entry)]
     occurrences = {signal.id: _occurrences(signal, given) for signal in definition.signals}
     return EntityFacts(
         kind=definition.entity,
@@ -55,6 +58,14 @@ def facts_from(definition: Definition, given: Sequence[Given]) -> EntityFacts:
         occurrences=lambda signal: occurrences.get(signal, ()),
         traits_of_member=lambda person: _traits(definition, [e for e in given if _person(e) == person]),
     )
+
+
+def _repeated(entry: Given) -> list[Given]:
+    """An entry as often as it says it happened."""
+    if "times" not in entry:
+        return [entry]
+    start, apart = parse_instant(entry["t"]), parse_duration(entry.get("every", "")) or 0
+    return [{**entry, "t": format_instant(start + n * apart)} for n in range(entry["times"])]
 
 
 def _run(definition: Definition, example: Mapping[str, Any]) -> ExampleResult:
@@ -74,6 +85,8 @@ def _found(what: str, verdict: Verdict, judge: Judge, at: int) -> Any:
     match what:
         case "qualified":
             return verdict.is_qualified
+        case "status":
+            return verdict.status
         case "stage":
             return judge.stage.at(at)
         case "tier":

@@ -24,7 +24,7 @@ function isProgram(path) {
 
 function downloaded() {
   const own = chromium.executablePath();
-  if (!isProgram(own)) spawnSync("npx", ["playwright-core", "install", "chromium"], { stdio: "ignore" });
+  if (!isProgram(own)) spawnSync("npx", ["playwright-core", "install", "chromium"], { stdio: "ignore", timeout: 120_000 });
   return isProgram(own) ? own : undefined;
 }
 

@@ -20,19 +20,25 @@ DEFINITIONS = [text for text in YAML if text.startswith("pql:")]
 def test_every_block_is_of_a_kind_that_is_checked():
     """Definitions, one project, commands with what they print, an editor's settings, and one message."""
     assert len(YAML) == len(DEFINITIONS) + 1
-    assert ["bash"] * 3 + ["text", "json", ""] == [language for language, _ in BLOCKS if language != "yaml"]
+    assert ["bash"] * 3 + ["text"] * 2 + ["json", ""] == [language for language, _ in BLOCKS if language != "yaml"]
 
 
 def test_the_first_definition_lints_clean_and_meets_its_examples():
     """As the page says, to the letter."""
     (text,) = re.findall(r"<<'YAML'\n(.*?)^YAML$", PAGE, re.MULTILINE | re.DOTALL)
-    (expected,) = [text for language, text in BLOCKS if language == "text"]
+    expected, without_sign_up = [text for language, text in BLOCKS if language == "text"]
     (definition,) = read_definitions({"a.yaml": text}, planboard()).definitions
     results = run_examples(definition)
 
     assert () == lint_definitions({"a.yaml": text}, planboard())
     met = [f"met: {definition.id}: {result.name}" for result in results if not result.differences]
     assert expected.splitlines() == [*met, f"{len(results)} examples of 1 definitions"]
+    definition.document["tests"][1]["given"].pop(0)
+    _, result, _ = run_examples(definition)
+    assert without_sign_up.splitlines() == [
+        f"not met: {definition.id}: {result.name}",
+        *(f"  {difference}" for difference in result.differences),
+    ]
 
 
 @pytest.mark.parametrize("text", DEFINITIONS, ids=lambda text: re.findall(r"id: ([\w-]+)", text)[0])

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from assay_collector.cli import main
 from assay_collector.pql.lint import lint_definitions
-from assay_collector.pql.problems import RULES
+from assay_collector.pql.rules import RULES
 from pql.definitions import HEADER, PLANBOARD, PROJECT, ROOT, body_lint, planboard
 
 TASKS = "signals: {tasks: {count: Task Added}}\n"

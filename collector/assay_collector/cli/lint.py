@@ -7,7 +7,8 @@ from pathlib import Path
 from assay.contract.plan import Plan
 from assay.qa.commands import Hooks
 from assay.qa.commands import lint as lint_plan
-from assay.qa.lint import LintFinding
+from assay.qa.lint import LintFinding, Rule
+from assay_collector.pql.rules import RULES
 
 
 def lint_definitions_folder(folder: Path, plan: Plan | None) -> Iterator[LintFinding]:
@@ -31,4 +32,5 @@ def lint_definitions_folder(folder: Path, plan: Plan | None) -> Iterator[LintFin
 
 
 lint = copy.copy(lint_plan)
-lint.context_settings = {**lint_plan.context_settings, "obj": Hooks((lint_definitions_folder,))}
+_rules = tuple(Rule(id, severity, title) for id, (severity, title) in RULES.items())
+lint.context_settings = {**lint_plan.context_settings, "obj": Hooks((lint_definitions_folder,), _rules)}

@@ -12,14 +12,17 @@ from typing import Any
 from assay.contract.times import format_instant, parse_instant
 from assay_collector.pql.decision import Judge, Verdict, decide
 from assay_collector.pql.definition import Definition, Signal, Trait
+from assay_collector.pql.explain import evidence, failings
 from assay_collector.pql.matching import CompiledSignal
 from assay_collector.pql.steps import Steps
 from assay_collector.pql.sweeps import Occurrence
 from assay_collector.pql.tallies import Series, Span, hour_of
 from assay_collector.pql.values import EntityFacts
 from assay_collector.pql.windows import parse_duration
+from assay_collector.pql.words import obstacle_in_words
 
 Given = Mapping[str, Any]
+_MET: Mapping[str, Any] = {"holds": True}
 SOMEBODY = "somebody"
 
 
@@ -78,7 +81,15 @@ def _run(definition: Definition, example: Mapping[str, Any]) -> ExampleResult:
         for what, wanted in expected.items()
         if (found := _found(what, verdict, judge, at)) != _wanted(what, wanted)
     ]
+    if differences and not verdict.is_qualified:
+        differences += _why_not(evidence(definition, facts, at))
     return ExampleResult(example["name"], tuple(differences))
+
+
+def _why_not(shown: Mapping[str, Any]) -> list[str]:
+    """What keeps the entity from qualifying, for whoever expected otherwise."""
+    lacking = [f"does not hold: {each}" for part in ("qualify", "eligible") for each in failings(shown.get(part, _MET))]
+    return [*lacking, *(obstacle_in_words(each) for each in shown.get("inTheWay", ()) if "until" in each)]
 
 
 def _found(what: str, verdict: Verdict, judge: Judge, at: int) -> Any:

@@ -5,6 +5,7 @@ The result is plain JSON. It is written into the ledger as evidence and served b
 What is still missing, and what would do, is in ``lacking``.
 """
 
+from collections.abc import Mapping
 from typing import Any, assert_never
 
 from assay.contract.times import format_instant
@@ -246,3 +247,17 @@ def reasons(tree: Json) -> list[str]:
         return [f"{tree['name']} = {plain(tree['value'])} ({tree['test']})"] if tree["holds"] else []
     parts = tree.get("all") or tree.get("any") or tree.get("of") or []
     return [reason for part in parts for reason in reasons(part)]
+
+
+def failings(tree: Mapping[str, Any]) -> list[str]:
+    """The criteria for want of which it does not hold, as people say them: "tasks = 2 (at least 3)"."""
+    if tree["holds"] is True:
+        return []
+    if "name" in tree:
+        since = tree.get("observedSince", "")
+        watched = f", observed {f'since {since}' if since else 'never'}" if "observedSince" in tree else ""
+        return [f"{tree['name']} = {plain(tree['value'])} ({tree['test']}{watched})"]
+    if "not" in tree:
+        return [f"not ({'; '.join(reasons(tree['not'])) or 'unknown'})"]
+    parts = tree.get("all") or tree.get("any") or tree.get("of") or []
+    return [failing for part in parts for failing in failings(part)]

@@ -1,7 +1,7 @@
 """
 What is probably not meant: rules with stable ids over definitions that can be read.
 
-``problems.RULES`` names them all. Those about the words of the plan are in ``lint_words``, those about what a
+``rules.RULES`` names them all. Those about the words of the plan are in ``lint_words``, those about what a
 definition comes to are in ``lint_meaning``, those about several definitions are in ``lint_folder``.
 """
 

@@ -4,7 +4,7 @@ import io
 import sys
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from assay.contract.errors import AssayError
 from assay.contract.plan import Plan, PlanError
 from assay.plans import load_plan, read_plan_folder
 from assay.qa.check import TYPES, Checker, Finding, Tally
-from assay.qa.lint import ERROR, RULES, DefinitionLinter, LintFinding, lint_documents
+from assay.qa.lint import ERROR, RULES, DefinitionLinter, LintFinding, Rule, lint_documents
 from assay.qa.terminal import (
     EXIT_CLEAN,
     EXIT_FOUND,
@@ -52,6 +52,8 @@ class Hooks:
     """
 
     definition_linters: tuple[DefinitionLinter, ...] = ()
+    # The rules that those linters know, as `--rules` lists them.
+    definition_rules: tuple[Rule, ...] = ()
 
 
 def _default_plan() -> Path | None:
@@ -232,7 +234,7 @@ def _clear_line() -> None:
 @format_option
 @click.option("--ignore", "ignored", multiple=True, metavar="RULE", help="Leave a rule out, such as P004; repeatable.")
 @click.option("--strict", is_flag=True, help="Warnings too make the exit code 1.")
-@click.option("--rules", "list_rules", is_flag=True, help="List the rules for plans, and stop.")
+@click.option("--rules", "list_rules", is_flag=True, help="List every rule, and stop.")
 @click.pass_context
 def lint(
     context: click.Context,
@@ -263,14 +265,14 @@ def lint(
       1  errors found
       2  a folder cannot be read, or the command was misused
     """
+    hooks = context.find_object(Hooks) or Hooks()
     if list_rules:
-        _show_rules()
+        _show_rules((*RULES.values(), *hooks.definition_rules))
         return
     if plan_folder is None and definitions_folder is None:
         raise click.UsageError(_NO_PLAN)
     plan, findings = (None, []) if plan_folder is None else _lint_plan(plan_folder)
     if definitions_folder is not None:
-        hooks = context.find_object(Hooks) or Hooks()
         findings += _lint_definitions(hooks, definitions_folder, plan)
     kept = [finding for finding in findings if finding.rule not in ignored]
     _show_findings(kept, form)
@@ -316,8 +318,8 @@ def _show_findings(findings: list[LintFinding], form: str) -> None:
     say(f"{counted(errors, 'error')}, {counted(warnings, 'warning')}")
 
 
-def _show_rules() -> None:
-    for rule in RULES.values():
+def _show_rules(rules: Iterable[Rule]) -> None:
+    for rule in rules:
         say(f"{rule.id}  {rule.severity:<7}  {rule.title}")
 
 

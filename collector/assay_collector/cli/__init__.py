@@ -13,7 +13,7 @@ _ENTRIES = {
     ),
     "leads": Entry("assay_collector.cli.leads:leads", "List who is qualified."),
     "explain": Entry("assay_collector.cli.explain:explain", "Say what somebody qualifies for, and why or why not."),
-    "pql": Entry("assay_collector.cli.pql:pql", "Work on definitions: run their examples."),
+    "pql": Entry("assay_collector.cli.pql:pql", "Plan, try, activate and retire definitions; run their examples."),
     "consent": Entry("assay_collector.cli.consent:consent", "Ask why something was stored, and what somebody allows."),
     "counts": Entry("assay_collector.cli.counts:counts", "Count what was stored, sent twice, and quarantined."),
     "quarantine": Entry("assay_collector.cli.quarantine:quarantine", "List what was sent and not stored, and why."),

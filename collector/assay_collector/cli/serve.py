@@ -35,18 +35,19 @@ def serve(resolved: Resolved) -> None:
     Claim(settings.database).release()
     with opened(settings.database, create=True) as store:
         has_keys = any(key.revoked_at is None and key.source for key in store.keyring.keys())
-    line = start_line(settings, loaded, has_keys=has_keys)
+        registered = sum(version.status == "active" for version in store.register.versions())
+    line = start_line(settings, loaded, has_keys=has_keys, registered=registered)
     sys.exit(run(settings, address=(host, port), ready=lambda: click.echo(line)))
 
 
-def start_line(settings: Settings, loaded: Loaded, *, has_keys: bool) -> str:
+def start_line(settings: Settings, loaded: Loaded, *, has_keys: bool, registered: int = 0) -> str:
     """What the operator reads when the collector is up."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     parts = [
         f"Assay is up at http://{host}:{settings.port}",
         f"database {settings.database}",
         _plan(settings, loaded),
-        _definitions(settings, loaded),
+        _definitions(settings, loaded, registered),
     ]
     if not has_keys:
         flag = f" --database {settings.database}"
@@ -62,7 +63,7 @@ def _plan(settings: Settings, loaded: Loaded) -> str:
     return f"plan {settings.plan} ({len(loaded.plan.schemas)} events, revision {loaded.plan.revision})"
 
 
-def _definitions(settings: Settings, loaded: Loaded) -> str:
+def _definitions(settings: Settings, loaded: Loaded, registered: int) -> str:
     if settings.definitions is None:
-        return "no definitions, so nobody qualifies"
+        return f"{registered} definitions as registered" if registered else "no definitions, so nobody qualifies"
     return f"{len(loaded.catalogue.definitions)} definitions from {settings.definitions}"

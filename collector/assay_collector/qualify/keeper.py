@@ -7,6 +7,7 @@ in place of the version before, and whoever it may concern is put on the agenda.
 before the next, so a collector that was killed goes on with the one it was at.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Protocol
@@ -17,6 +18,8 @@ from assay_collector.qualify.refill import Progress, begin, decide_anew, fill_ne
 from assay_collector.qualify.versions import Running, running
 from assay_collector.qualify.worker import Qualifier
 from assay_collector.store import Store
+
+log = logging.getLogger("assay_collector.qualify")
 
 # So many stretches of the log are filled between two rounds of decisions: some tens of milliseconds.
 CHUNKS_A_STEP = 20
@@ -73,7 +76,7 @@ class Keeper:
         return True
 
     def release(self, event_ids: Sequence[bytes]) -> None:
-        """Have events count that waited for a grant; for every signal that is tallied, also those still being filled."""
+        """Have events count that waited for a grant, for every signal that is tallied or being filled."""
         self._store.events.release(event_ids, partial(marks_of, index=self._index))
 
     def _look(self, now: int) -> None:
@@ -101,3 +104,4 @@ class Keeper:
         self._qualifier.use(self._wanted.all, live_at)
         self._show(self._wanted.active)
         self._is_live = True
+        log.info("assay.definitions_in_force", extra={"revision": self._revision, "definitions": sorted(live_at)})

@@ -6,13 +6,13 @@ are made in memory from the stored events.
 """
 
 import gc
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from assay.contract.times import DAY
 from assay_collector.pql.comparators import parse_comparator
-from assay_collector.pql.decision import decide
+from assay_collector.pql.decision import EntityFacts, decide
 from assay_collector.pql.definition import Catalogue, Definition, EntityKind, Ever, Matcher, Project, Signal, Use
 from assay_collector.pql.ledger import standing
 from assay_collector.pql.lifecycle import ENDS, Moment
@@ -135,7 +135,7 @@ def simulate(
     with store.snapshot() as stored:
         filled = store.tallies.filled()
         overlay = _tallied(store, [signal for signal in studied.signals if signal.id not in filled], report)
-        study = _Study(studied, outcome, laid_over(stored, overlay), now)
+        study = _Study(studied, outcome, laid_over(stored, overlay), now, among=store.tallies.definitions())
         with _settled():
             study.run(_subjects(store, stored, overlay, studied.entity, report))
         new = [signal for signal in candidate.signals if signal.id not in filled]
@@ -168,6 +168,14 @@ class Outcome:
             within=parse_duration(str(said["within"])) or 0,
         )
 
+    def instants(self, facts: EntityFacts) -> Iterator[int]:
+        """When it came for an entity, ascending."""
+        for span in facts.series_of(self.signal).spans:
+            if span.n <= 2:  # both instants are known
+                yield from (span.first_at, span.last_at)[: span.n]
+            else:
+                yield from (at for at, _ in facts.instants(self.signal.id, span.hour))
+
     def is_foreseen(self, begin: int, at: int) -> bool:
         """Whether an outcome at an instant is what a qualification at another foresaw."""
         return begin + self.after < at <= begin + self.after + self.within
@@ -180,8 +188,15 @@ class Outcome:
 class _Study:
     """Collects what is found of one entity after the other."""
 
-    def __init__(self, definition: Definition, outcome: Outcome, facts: Facts, now: int) -> None:
+    def __init__(
+        self, definition: Definition, outcome: Outcome, facts: Facts, now: int, among: Collection[str]
+    ) -> None:
+        """
+        Args:
+            among: The definitions that decide now.
+        """
         self._definition = definition
+        self._among = among
         self._outcome = outcome
         self._facts = facts
         self._now = now
@@ -227,8 +242,7 @@ class _Study:
             self._moments[subject] = verdict.moments
         begins = [moment.at for moment in verdict.moments if moment.step == "qualified"]
         if facts.excluded_by is None and (begins or self._outcome.signal.id in facts.series):
-            came = sorted(found.at for found in facts.occurrences(self._outcome.signal.id) if found.at <= self._now)
-            self._judge(begins, came)
+            self._judge(begins, [at for at in self._outcome.instants(facts) if at <= self._now])
 
     def _judge(self, begins: Sequence[int], came: Sequence[int]) -> None:
         """Whether the first qualification was followed by the outcome, and the outcome preceded by a qualification."""
@@ -241,6 +255,8 @@ class _Study:
             self._recall[0] += any(foreseen(begin, at) for begin in begins for at in came)
 
     def _note_said(self, definition: str, rows: Mapping[bytes, Sequence[Transition]]) -> None:
+        if definition not in self._among:
+            return
         now, ever = self._said.setdefault(definition, (set(), set()))
         for entity, found in rows.items():
             said = standing(found)

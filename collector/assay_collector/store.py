@@ -364,6 +364,9 @@ class Facts(Protocol):
     def consents(self, subjects: Sequence[bytes], purposes: Sequence[str]) -> Sequence[ConsentEntry]:
         """The consent log of these subjects for these purposes."""
 
+    def doubtful(self, subjects: Sequence[bytes], purposes: Sequence[str]) -> Collection[bytes]:
+        """Which of these subjects ever said anything but a lasting yes to any of these purposes."""
+
     def waiting(self, leaves: Sequence[bytes]) -> Sequence[Waiting]:
         """The events of these leaves that wait for a grant."""
 

@@ -15,7 +15,7 @@ from assay_collector.store import (
     TraitChange,
     Waiting,
 )
-from builders import LEAF, NOW, OTHER_LEAF, admission, mark, signal
+from builders import LEAF, NOW, OTHER_LEAF, admission, an_id, decided, mark, signal
 
 SNAPSHOT = ConsentSnapshot(b"c" * 16, b'{"analytics":"denied"}', b"{}", b'{"awaits":["pql_scoring"]}')
 SIGNAL = signal("Task Assigned")
@@ -129,3 +129,42 @@ def test_why_a_message_was_stored_is_one_question(store: Store):
     assert ("web", None, (), None) == (web.source, web.snapshot, tuple(web.entries), web.settings)
     assert (SNAPSHOT, [said], {"analytics": "opt_in"}) == (app.snapshot, list(app.entries), app.settings.consent)  # type: ignore[union-attr]
     assert waiting("m1").event == app.event
+
+
+def test_who_only_ever_agreed_is_in_no_doubt(store: Store):
+    """Any other word, or a yes that ends, is a doubt, about its own purpose."""
+    people = [an_id(n) for n in range(1, 6)]
+    words = [
+        word(subject=people[0]),
+        word("denied", subject=people[1]),
+        word("unknown", subject=people[2]),
+        word(subject=people[3], expires_at=NOW + 1),
+        word("denied", subject=people[4], purpose="sales_contact"),
+    ]
+    store.events.commit([admission("m1", consents=tuple(words))], [])
+
+    with store.snapshot() as facts:
+        assert set(people[1:4]) == set(facts.doubtful(people, ["analytics", "pql_scoring"]))
+        assert {people[4]} == set(facts.doubtful(people, ["sales_contact"]))
+
+
+def test_who_agrees_again_and_again_is_looked_at_once_something_may_come_of_it(store: Store):
+    """A yes with every event concerns nobody, unless somebody said no, or an event waits for it."""
+    touch = (Touch("user", LEAF, "consent"),)
+
+    def agree(id: str, at: int = NOW) -> set[Touch]:
+        store.events.commit([admission(id, at=at, consents=(word(at=at),), touches=touch)], [])
+        return due(store)
+
+    assert set() == agree("m1")
+    store.events.commit([waiting("w1", at=NOW + 5)], [])
+    finish(store)
+    assert set() == agree("m2", NOW + 6)
+    assert set(touch) == agree("m3", NOW + 4)
+    finish(store)
+    store.events.commit([admission("no", consents=(word("denied", at=NOW - 9),))], [])
+    assert set(touch) == agree("m4", NOW + 9)
+
+
+def finish(store: Store) -> None:
+    store.agenda.complete([decided(entry) for entry in store.agenda.take(NOW + 1, 99)], NOW)

@@ -72,7 +72,7 @@ class Gatherer:
             now: Which consent has expired by then.
         """
         leaves = tuple(facts.leaves_of([person]).get(person, (person,)))
-        said = facts.consents(leaves, SCORING_PURPOSES)
+        said = _words(facts, leaves)
         users = _users(facts, leaves) if said else frozenset()
         is_refused = bool(said) and forbids(said, users, now)
         usable = self._person_facts(facts, leaves, () if is_refused else allowed_spans(said, users))
@@ -349,7 +349,7 @@ class Members:
 
     @cached_property
     def _said(self) -> Sequence[ConsentEntry]:
-        return self._facts.consents([leaf for leaves in self.leaves.values() for leaf in leaves], SCORING_PURPOSES)
+        return _words(self._facts, [leaf for leaves in self.leaves.values() for leaf in leaves])
 
     def _adoptions(self, account: bytes, people: set[bytes]) -> dict[bytes, Spans]:
         leaves = [leaf for person in people for leaf in self.leaves[person]]
@@ -409,6 +409,11 @@ def _histories(history: Iterable[TraitChange]) -> dict[str, Steps[Any]]:
 
 def _scalar(value: Any) -> Any:
     return None if isinstance(value, dict | list) else value
+
+
+def _words(facts: Facts, leaves: Sequence[bytes]) -> Sequence[ConsentEntry]:
+    """What was said of scoring; nothing, where nobody ever said anything but yes, with how many events ever."""
+    return facts.consents(leaves, SCORING_PURPOSES) if facts.doubtful(leaves, SCORING_PURPOSES) else ()
 
 
 def _users(facts: Facts, leaves: Sequence[bytes]) -> frozenset[bytes]:

@@ -5,7 +5,7 @@ Both answer as the port promises, so the evaluator does not know that it is simu
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from assay.contract.times import HOUR
@@ -119,6 +119,14 @@ class _Ahead:
         else:
             found = self._keep("account", None, lambda: _by("account", self._facts.memberships(accounts=self._ids)))
         return [row for id in dict.fromkeys([*leaves, *accounts]) for row in found.get(id, ())]
+
+    def doubtful(self, subjects: Sequence[bytes], purposes: Sequence[str]) -> Collection[bytes]:
+        if not self._known.issuperset(subjects):
+            return self._facts.doubtful(subjects, purposes)
+        found = self._keep(
+            "doubtful", tuple(purposes), lambda: dict.fromkeys(self._facts.doubtful(self._ids, purposes))
+        )
+        return [subject for subject in subjects if subject in found]
 
     def __getattr__(self, name: str) -> Any:
         ask = getattr(self._facts, name)

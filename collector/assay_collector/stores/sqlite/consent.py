@@ -6,8 +6,9 @@ from typing import Any
 
 import msgspec
 
+from assay.contract.consent import SCORING_PURPOSES
 from assay_collector.store import Admission, ConsentEntry, ConsentSnapshot, Mark, Source, Touch, Waiting
-from assay_collector.stores.sqlite.rows import marks, select_in
+from assay_collector.stores.sqlite.rows import chunks, marks, select_in
 
 _COLUMNS = (
     "subject, purpose, state, signal, at, received_at, event_id, evidence, basis, policy_version, expires_at, policy,"
@@ -23,6 +24,13 @@ _INSERT_DROPPED = """
 _INSERT_WAITING = (
     "INSERT INTO consent_waiting (leaf, at, event_id, purposes) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
 )
+# What is no plain and lasting yes; few say such a thing, so that is an index of its own.
+_DOUBTFUL = """
+    SELECT DISTINCT subject FROM consent_log INDEXED BY consent_doubts
+    WHERE subject IN ({}) AND purpose IN ({}) AND (state != 'granted' OR expires_at IS NOT NULL)
+"""
+_LEAVES = "SELECT theirs.leaf FROM people mine JOIN people theirs USING (person) WHERE mine.leaf = ?"
+_STILL_WAITING = "SELECT 1 FROM consent_waiting WHERE leaf = ? AND at >= ? LIMIT 1"
 _GRANTED = "SELECT DISTINCT subject FROM consent_log WHERE subject IN ({}) AND state = 'granted'"
 
 
@@ -55,10 +63,40 @@ def write_dropped(connection: Connection, dropped: Sequence[Admission]) -> dict[
     return {entry: a.event.received_at for a in dropped for entry in a.touches if entry.cause == "consent"}
 
 
-def select_entries(connection: Connection, subjects: Sequence[bytes]) -> list[ConsentEntry]:
-    """Everything in the log about these subjects."""
-    sql = f"SELECT {_COLUMNS} FROM consent_log WHERE subject IN ({{}})"
-    return [_read_entry(row) for row in select_in(connection, sql, subjects)]
+def select_doubtful(connection: Connection, subjects: Sequence[bytes], purposes: Sequence[str]) -> set[bytes]:
+    """Which of these subjects ever said anything but a lasting yes to any of these purposes."""
+    return {
+        row[0]
+        for part in chunks(list(dict.fromkeys(subjects)))
+        for row in connection.execute(_DOUBTFUL.format(marks(len(part)), marks(len(purposes))), (*part, *purposes))
+    }
+
+
+def only_agrees_again(connection: Connection, entries: Sequence[ConsentEntry]) -> bool:
+    """
+    Whether what an event says of scoring, and is in the log by now, changes nobody: a yes where nobody ever said
+    anything else, and nothing waits for it. Most clients repeat it with every event.
+    """
+    said = {(entry.subject, entry.at): entry for entry in entries if entry.purpose in SCORING_PURPOSES}
+    return all(
+        entry.state == "granted"
+        and entry.expires_at is None
+        and connection.execute(_STILL_WAITING, (subject, at)).fetchone() is None
+        and not select_doubtful(connection, [subject, *_leaves(connection, subject)], SCORING_PURPOSES)
+        for (subject, at), entry in said.items()
+    )
+
+
+def _leaves(connection: Connection, leaf: bytes) -> list[bytes]:
+    return [row[0] for row in connection.execute(_LEAVES, (leaf,))]
+
+
+def select_entries(connection: Connection, subjects: Sequence[bytes], purposes: Sequence[str]) -> list[ConsentEntry]:
+    """What the log has about these subjects and purposes."""
+    sql = f"SELECT {_COLUMNS} FROM consent_log WHERE subject IN ({{}}) AND purpose IN ({marks(len(purposes))})"
+    parts = chunks(list(dict.fromkeys(subjects)))
+    rows = (row for part in parts for row in connection.execute(sql.format(marks(len(part))), (*part, *purposes)))
+    return [_read_entry(row) for row in rows]
 
 
 def select_entries_of_events(connection: Connection, event_ids: Sequence[bytes]) -> list[ConsentEntry]:

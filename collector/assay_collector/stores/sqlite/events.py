@@ -28,7 +28,14 @@ from assay_collector.store import (
 )
 from assay_collector.stores.group_commit import GroupCommit
 from assay_collector.stores.sqlite.agenda import touch
-from assay_collector.stores.sqlite.consent import readable, release, select_dropped, write_consent, write_dropped
+from assay_collector.stores.sqlite.consent import (
+    only_agrees_again,
+    readable,
+    release,
+    select_dropped,
+    write_consent,
+    write_dropped,
+)
 from assay_collector.stores.sqlite.database import Database
 from assay_collector.stores.sqlite.identity import departed, spoken_of, write_links, write_memberships
 from assay_collector.stores.sqlite.rows import chunks, marks, select_in
@@ -139,8 +146,9 @@ class SQLiteEventLog:
         touches = _plain_touches(fresh)
         for admission in fresh:
             knows_more = self._add_edges(admission, edges)
+            agrees_again = bool(admission.consents) and only_agrees_again(connection, admission.consents)
             for entry in admission.touches:
-                if entry.cause in PLAIN_CAUSES:
+                if entry.cause in PLAIN_CAUSES or (agrees_again and entry.cause == "consent"):
                     continue
                 # A client repeats who it is with every event; only what it had not said before can change anybody.
                 if entry.cause != "identity" or knows_more:

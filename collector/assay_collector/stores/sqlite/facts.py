@@ -1,6 +1,6 @@
 """What decisions read, from one snapshot of one SQLite file."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from sqlite3 import Connection
 
@@ -24,6 +24,7 @@ from assay_collector.store import (
 from assay_collector.stores.sqlite.agenda import select_ledger
 from assay_collector.stores.sqlite.consent import (
     select_awaiting,
+    select_doubtful,
     select_dropped,
     select_entries,
     select_entries_of_events,
@@ -75,13 +76,16 @@ class SQLiteFacts:
         ]
 
     def consents(self, subjects: Sequence[bytes], purposes: Sequence[str]) -> Sequence[ConsentEntry]:
-        said = [entry for entry in select_entries(self._connection, subjects) if entry.purpose in purposes]
+        said = select_entries(self._connection, subjects, purposes)
         # Who is suppressed, or erased and not yet gone, agrees to nothing, whatever was and will be said.
         return said + [
             ConsentEntry(id, purpose, "denied", "suppression", INSTANT_MAX, INSTANT_MAX, None, b"{}")
             for id in sorted(stopped_among(self._connection, subjects))
             for purpose in purposes
         ]
+
+    def doubtful(self, subjects: Sequence[bytes], purposes: Sequence[str]) -> Collection[bytes]:
+        return select_doubtful(self._connection, subjects, purposes) | stopped_among(self._connection, subjects)
 
     def waiting(self, leaves: Sequence[bytes]) -> Sequence[Waiting]:
         return select_waiting(self._connection, leaves)

@@ -295,6 +295,7 @@ ALTER TABLE consent_log ADD COLUMN expires_at INTEGER;
 ALTER TABLE consent_log ADD COLUMN policy TEXT;
 ALTER TABLE consent_log ADD COLUMN source TEXT;
 CREATE INDEX consent_log_by_event ON consent_log (event_id);
+CREATE INDEX consent_doubts ON consent_log (subject, purpose) WHERE state != 'granted' OR expires_at IS NOT NULL;
 ALTER TABLE consent_snapshots ADD COLUMN decision TEXT NOT NULL DEFAULT '{}';
 ALTER TABLE traits ADD COLUMN scored INTEGER NOT NULL DEFAULT 1;
 UPDATE traits SET scored = 0 WHERE event_id IN (SELECT event_id FROM events WHERE scored = 0);

@@ -127,7 +127,7 @@ class Receiver:
             # The connection's address is the person's own only where a browser stands at its other end.
             ip = signals.ip if signals.browser or event.context.get("direct") is True else None
             admission = self._admitter.admit(
-                event, source, finding, gpc=signals.gpc, ip=ip, user_agent=signals.user_agent
+                event, source, finding, gpc=signals.gpc, dnt=signals.dnt, ip=ip, user_agent=signals.user_agent
             )
             sorting.admissions.append(admission)
             sorting.outcomes.append(None)

@@ -195,7 +195,7 @@ def test_a_where_is_told_with_the_step():
         pytest.param({"not": {"user.role": "admin"}}, {"user.seats": 5}, ["user.role"], id="under a not"),
         pytest.param({"user.role": "is known"}, {"user.seats": 5}, ["user.role"], id="asked for by name"),
         pytest.param(
-            {"made": "at least 1", "user.role": "is not known"}, {"user.seats": 1}, None, id="its being unknown is known"
+            {"made": "at least 1", "user.role": "is not known"}, {"user.seats": 1}, None, id="unknown is known"
         ),
         pytest.param(
             {"score": [{"when": {"made": "at least 1"}, "points": 5}, {"when": {"user.role": "admin"}, "points": 5}],

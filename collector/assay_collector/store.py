@@ -282,13 +282,17 @@ class EventLog(Protocol):
     def quarantine(self, *, reason: str | None, limit: int, before: bytes | None) -> Sequence[Quarantined]:
         """Quarantined messages, newest first. `before` pages: the last ``quarantine_id`` of the page before."""
 
-    def scan(self, after: int = 0, *, names: Collection[str] | None = None) -> Iterator[tuple[int, EventRow]]:
+    def scan(self, after: int = 0) -> Iterator[tuple[int, EventRow]]:
+        """Every event in log order, with its position; for verification and export."""
+
+    def scan_tallied(self, names: Collection[str] | None) -> Iterator[tuple[int, EventRow]]:
         """
-        Every event in log order, with its position; for verification, export and simulation.
+        Every track event that consent allows to be tallied, in log order, with its position.
+
+        Only what tallying reads is filled in: not the context, violations, digest and the client's own times.
 
         Args:
-            names: Only track events of these names that consent allows to be tallied, and of them only what tallying
-                reads: without context, violations, digest, and the client's own times.
+            names: Only events of these names; None: of any.
         """
 
     def position(self) -> int:

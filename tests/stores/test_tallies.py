@@ -116,7 +116,8 @@ def test_only_events_of_the_names_asked_for_are_read(store: Store):
     left = store.tallies.fill([7], lambda event: read.append(event.message_id) or (), names={"Task Assigned"}, limit=9)
 
     assert (0, ["a"]) == (left, read)
-    assert ["a"] == [event.message_id for _, event in store.events.scan(names={"Task Assigned"})]
+    assert ["a"] == [event.message_id for _, event in store.events.scan_tallied({"Task Assigned"})]
+    assert ["a", "b"] == [event.message_id for _, event in store.events.scan_tallied(None)]
 
 
 def test_when_the_first_event_happened_is_known(store: Store):

@@ -335,7 +335,7 @@ def _tallied(store: Store, signals: Sequence[Signal], report: Report) -> Overlay
         return overlay
     index = SignalIndex(signals)
     total = store.events.position()
-    for number, (position, event) in enumerate(store.events.scan(names=index.names)):
+    for number, (position, event) in enumerate(store.events.scan_tallied(index.names)):
         overlay.add(marks_of(event, index))
         if number % 1_000 == 0:
             report("reading events", position, total)

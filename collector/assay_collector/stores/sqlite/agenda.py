@@ -8,8 +8,8 @@ from msgspec.structs import astuple, replace
 
 from assay_collector.pql.happened import ANYTHING, NOTHING, Happened
 from assay_collector.store import (
-    SHADOW,
     PLAIN_CAUSES,
+    SHADOW,
     AgendaEntry,
     Cause,
     Decided,

@@ -92,7 +92,8 @@ class SQLiteEventLog:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._group_commit: GroupCommit[_Request, Sequence[CommitStatus]] = GroupCommit(self._write, StoreUnavailable)
-        # What is stored already, so that it need not be written again with every event; as of which generation of stops.
+        # What is stored already, so that it need not be written again with every event; and as of which generation of
+        # stops.
         self._known_at = 0
         self._known_identifiers: set[bytes] = set()
         self._known_participations: set[tuple[bytes, bytes | None]] = set()
@@ -246,9 +247,15 @@ class SQLiteEventLog:
             rows = connection.execute(sql + " ORDER BY quarantine_id DESC LIMIT ?", [*parameters, limit])
             return [Quarantined(*row) for row in rows]
 
-    def scan(self, after: int = 0, *, names: Collection[str] | None = None) -> Iterator[tuple[int, EventRow]]:
-        where, wanted = tallied_where(names)
-        columns = EVENT_COLUMNS if names is None else _TALLIED_COLUMNS
+    def scan(self, after: int = 0) -> Iterator[tuple[int, EventRow]]:
+        return self._scan(EVENT_COLUMNS, "", (), after)
+
+    def scan_tallied(self, names: Collection[str] | None) -> Iterator[tuple[int, EventRow]]:
+        return self._scan(_TALLIED_COLUMNS, *_tallied_where(names), after=0)
+
+    def _scan(
+        self, columns: Sequence[str], where: str, wanted: Sequence[str], after: int
+    ) -> Iterator[tuple[int, EventRow]]:
         sql = f"SELECT seq,{','.join(columns)} FROM events WHERE seq > ? {where} ORDER BY seq LIMIT ?"
         while True:
             # A page a snapshot, so that a long scan never keeps the write-ahead log from being checkpointed.
@@ -289,18 +296,17 @@ def read_event(row: Sequence[Any]) -> EventRow:
     return EventRow(*values)
 
 
-def tallied_where(names: Collection[str] | None) -> tuple[str, Sequence[str]]:
-    """The condition for events of these names that may be tallied, and its parameters; None: for all events."""
-    if names is None:
-        return "", ()
-    return f"AND type = 'track' AND scored = 1 AND name IN ({marks(len(names))})", sorted(names)
+def _tallied_where(names: Collection[str] | None) -> tuple[str, Sequence[str]]:
+    """The condition for events of these names (None: of any) that may be tallied, and its parameters."""
+    where = "AND type = 'track' AND scored = 1"
+    return (where, ()) if names is None else (f"{where} AND name IN ({marks(len(names))})", sorted(names))
 
 
 def select_tallied(
     connection: Connection, after: int, upto: int, names: Collection[str] | None, limit: int
 ) -> list[tuple[int, EventRow]]:
     """The first events of these names that may be tallied, after a log position and up to another."""
-    where, wanted = tallied_where(names)
+    where, wanted = _tallied_where(names)
     columns = ",".join(_TALLIED_COLUMNS)
     sql = f"SELECT seq,{columns} FROM events WHERE seq > ? AND seq <= ? {where} ORDER BY seq LIMIT ?"
     return [(row[0], read_event(row[1:])) for row in connection.execute(sql, (after, upto, *wanted, limit))]

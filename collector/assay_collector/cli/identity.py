@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from assay.contract.times import parse_instant
+from assay.contract.times import UnreadableTime, parse_instant
 from assay_collector.cli.lazy import Refused
 from assay_collector.cli.opening import now
 from assay_collector.cli.options import json_options, settings_options
@@ -65,9 +65,10 @@ _yes = click.option("--yes", is_flag=True, help="Do it without asking.")
 @json_options
 def show(resolved: Resolved, id_: str | None, at: str | None, namespace: str | None, format_: str) -> None:
     """See the command's help."""
-    moment = None if at is None else parse_instant(at)
-    if at is not None and moment is None:
-        raise click.BadParameter("must be an instant such as 2026-03-01T00:00:00Z", param_hint="--at")
+    try:
+        moment = None if at is None else parse_instant(at)
+    except UnreadableTime:
+        raise click.BadParameter("must be an instant such as 2026-03-01T00:00:00Z", param_hint="--at") from None
     with _desk(resolved) as desk:
         shown = desk.counts() if id_ is None else desk.show(_who(id_, namespace), moment)
     if format_ == "json":

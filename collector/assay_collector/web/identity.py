@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from flask import Blueprint, Response, request
 
-from assay.contract.times import parse_instant
+from assay.contract.times import UnreadableTime, parse_instant
 from assay_collector.qualify.identity_desk import (
     AmbiguousIdentifier,
     IdentityDesk,
@@ -150,10 +150,10 @@ def _who(text: str, namespace: str | None) -> Who:
 
 def _instant() -> int | None:
     text = request.args.get("at")
-    moment = None if text is None else parse_instant(text)
-    if text is not None and moment is None:
-        raise _Unusable("at must be an instant such as 2026-03-01T00:00:00Z")
-    return moment
+    try:
+        return None if text is None else parse_instant(text)
+    except UnreadableTime:
+        raise _Unusable("at must be an instant such as 2026-03-01T00:00:00Z") from None
 
 
 def _actor(keys: Keys) -> str:

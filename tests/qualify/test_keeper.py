@@ -15,8 +15,10 @@ from assay_collector.pql.language import read_definitions
 from assay_collector.qualify import refill
 from assay_collector.qualify.keeper import Keeper
 from assay_collector.qualify.versions import Decided, activate, retire, shadow, shadow_name, write_down
+from assay_collector.qualify.worker import Worker
 from qualify.house import House, opened
 from qualify.wire import DAY, HOUR, NOW, START, Message, track
+from serving import wait_until
 
 HEAD = """
 pql: {{id: {id}, version: {version}, entity: {entity}, stage: activation, owner: growth}}
@@ -345,3 +347,24 @@ def test_a_shadow_is_filled_and_decided_like_any_other():
         each.settle()
 
         assert ({}, {"anna": START + 1}) == (each.house.since("tasks"), each.house.since("shadow:tasks@1"))
+
+
+def test_what_cannot_be_taken_up_keeps_nobody_from_being_decided(caplog: pytest.LogCaptureFixture):
+    """Bug: a version that could no longer be read would have stopped every other definition as well."""
+    stopping = threading.Event()
+
+    def fail(_: int) -> bool:
+        raise ValueError("a version cannot be read")
+
+    with kept() as each:
+        activate(each.register, tasks(1), BY)
+        each.settle()
+        each.house.receive([track("Task Assigned", START, "anna")])
+        worker = Worker(each.house.qualifier, clock=lambda: NOW, interval_seconds=0.01, upkeep=fail)
+        thread = threading.Thread(target=worker.run, args=(stopping,))
+        thread.start()
+        wait_until(lambda: each.house.since("tasks"))
+        stopping.set()
+        thread.join()
+
+    assert "assay.decide_failed" in caplog.text

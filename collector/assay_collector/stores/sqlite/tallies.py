@@ -61,7 +61,10 @@ class SQLiteTallies:
             found = select_tallied(connection, start, upto, names, limit)
             if len(found) == limit:
                 upto = found[-1][0]
-            write_marks(connection, (mark for _, event in found for mark in marks_of(event)))
+            # The events of somebody who was erased a moment ago may still be on their way out.
+            erased = self._database.stops.now(connection).erased
+            read = (event for _, event in found if event.leaf not in erased)
+            write_marks(connection, (mark for event in read for mark in marks_of(event)))
             connection.execute(
                 f"UPDATE signals SET filled_to = ? WHERE signal IN ({marks(len(signals))})", (upto, *signals)
             )

@@ -390,15 +390,15 @@ class Worker:
 
     def _round(self) -> bool:
         """Whether there is more to be done."""
-        try:
-            return work()
-        except StoreUnavailable as error:
-            log.warning("assay.decide_postponed", extra={"reason": error.reason})
         # Each for itself: a definition that cannot be taken up must not keep the others from deciding.
         has_more = self._attempt(lambda: self._upkeep(self._clock()))
         return self._attempt(lambda: self._qualifier.run_once(self._clock()) >= ROUND_ENTRIES) or has_more
 
     def _attempt(self, work: Callable[[], bool]) -> bool:
+        try:
+            return work()
+        except StoreUnavailable as error:
+            log.warning("assay.decide_postponed", extra={"reason": error.reason})
         except Exception:
             # A bug in deciding must not end deciding: the entries stay due, and every failure is on record.
             log.exception("assay.decide_failed")

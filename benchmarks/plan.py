@@ -2,8 +2,8 @@
 How long `assay pql plan` takes over a large history, from the command to its last line.
 
 The events are the simulated product's, told again with other people until there are enough. The database is written
-once, in this process, and then asked: about a definition whose signals are known, and about definitions of users and
-accounts whose signals are all new, so that every event is read.
+once, in this process, and then asked: about a definition whose signals are known, about one with five new signals, and
+about definitions of accounts and users that count every event there is, the most that a definition can ask for.
 
     python -m benchmarks.plan [--events 1000000] [--rounds 1]
 """
@@ -32,10 +32,23 @@ CANDIDATES = {
     "known signals, accounts": HEAD.format(id="bench-known", entity="account")
     + "signals: {tasks: {count: Task Added}, documents: {count: Document Created}}\n"
     "window: 14 days of Account Created\nqualify: {tasks: at least 2, documents: at least 1}\n",
-    "new signals, accounts": HEAD.format(id="bench-accounts", entity="account")
+    "five new signals, accounts": HEAD.format(id="bench-five", entity="account")
+    + """window: 14 days of Account Created
+signals:
+  members:   {distinct: Member Invited, of: invitee_id, where: {via: not import}}
+  documents: {count: Document Created, where: {via: not import}}
+  shares:    {count: Document Shared, where: {via: not import}}
+  tasks:     {count: [Task Added, Task Assigned], where: {via: not import}}
+  projects:  {count: Project Created, where: {via: not import}}
+qualify:
+  at_least:
+    share: 40%
+    of: {members: at least 1, documents: at least 2, shares: at least 1, tasks: at least 3, projects: at least 1}
+""",
+    "every event, accounts": HEAD.format(id="bench-accounts", entity="account")
     + "signals: {people: {distinct: any, of: user_id, within: 7 days}, acts: {count: any, within: 48h}}\n"
     "qualify: {people: at least 3, acts: at least 5}\n",
-    "new signals, users": HEAD.format(id="bench-users", entity="user")
+    "every event, users": HEAD.format(id="bench-users", entity="user")
     + "signals: {days: {active_days: any, within: 7 days}, acts: {count: any}}\n"
     "qualify: {days: at least 3, acts: at least 5}\n",
 }

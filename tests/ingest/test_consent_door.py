@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assay.contract.consent import PURPOSES
+from assay.contract.scrubbing import hashed
 from assay.contract.times import DAY
 from assay_collector.identity.identifiers import identifier_hasher
 from assay_collector.ingest.admission import Admitter, PlanFinding
@@ -279,6 +280,7 @@ def _keys(value: Any) -> set[str]:
 def test_what_counts_of_an_anonymised_event_stays():
     """What was done, with what does not tell who."""
     properties = {"seats": 3, "plan": "team", "nested": {"colour": "blue", "owner": "anna"}, "tags": ["a", "anna"]}
+    properties["contact"] = hashed("email", "anna@shop.example", b"k")
     event = anonymised(read_event(message(properties=properties, userId="anna")))
 
     assert {"seats": 3, "plan": "team", "nested": {"colour": "blue"}, "tags": ["a"]} == event.properties

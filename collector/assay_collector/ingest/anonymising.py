@@ -7,6 +7,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from assay.contract.messages import Event
+from assay.contract.scrubbing import is_hashed
 from assay.contract.times import DAY
 
 Json = dict[str, Any]
@@ -73,7 +74,9 @@ def _plain(value: Any, ids: set[str]) -> Any:
         return _unnamed(value, ids) or None
     if isinstance(value, list):
         return [kept for each in value if (kept := _plain(each, ids)) is not None]
-    return None if str(value) in ids or (isinstance(value, str) and "@" in value) else value
+    # What was hashed at the door still tells people apart.
+    tells_who = str(value) in ids or is_hashed(value) or (isinstance(value, str) and "@" in value)
+    return None if tells_who else value
 
 
 def _surroundings(context: Mapping[str, Any]) -> Json:

@@ -173,11 +173,10 @@ class Replay:
 
     def _name(self, group: set[bytes]) -> bytes:
         users = {id for id in group if self._type(id) == "user"}
+        former = set()
         for told in self.told:
-            is_rename = told.claim.former and len(told.both) == 2 and told.both <= users
-            if is_rename and self.said[told.claim] == ("active", None):
-                former = told.claim.former if told.claim.as_user is None else told.claim.as_user
-                users = users - {former}
-        all_users = {id for id in group if self._type(id) == "user"}
+            renames = told.claim.former and len(told.both) == 2 and told.both <= users and self._is_authorised(told)
+            if renames and self.said[told.claim] == ("active", None):
+                former.add(told.claim.former if told.claim.as_user is None else told.claim.as_user)
         anonymous = {id for id in group if self._type(id) == "anonymous"}
-        return min(users or all_users or anonymous or group)
+        return min(users - former or users or anonymous or group)

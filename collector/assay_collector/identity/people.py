@@ -258,7 +258,8 @@ class _Resolution:
     def _former(self, key: ClaimKey) -> tuple[bytes, ...]:
         """The user id that is a name of the past by this claim."""
         claim = self._claims[key]
-        if not claim.former or self._is_loop(key) or not self._is_of_users(key):
+        # An alias of a source that may not merge users renames nobody, even where somebody else joined the two.
+        if not claim.former or not self._is_authorised(key) or not self._is_of_users(key) or self._is_loop(key):
             return ()
         return (claim.former,) if claim.as_user is None else (claim.as_user,)
 

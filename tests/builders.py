@@ -101,6 +101,7 @@ def event_row(message_id: str = "m1", **fields: Any) -> EventRow:
 FOLLOWING = (
     "identifiers",
     "links",
+    "links_refused",
     "memberships",
     "traits",
     "consent",

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from assay_collector.pql.definition import Catalogue
 from assay_collector.pql.language import read_definitions
-from assay_collector.qualify import refill
+from assay_collector.qualify import keeper, refill
 from assay_collector.qualify.keeper import Keeper
 from assay_collector.qualify.versions import Decided, activate, retire, shadow, shadow_name, write_down
 from assay_collector.qualify.worker import Worker
@@ -368,3 +368,44 @@ def test_what_cannot_be_taken_up_keeps_nobody_from_being_decided(caplog: pytest.
         thread.join()
 
     assert "assay.decide_failed" in caplog.text
+
+
+def test_a_change_that_is_taken_back_half_way_leaves_nobody_behind(monkeypatch: pytest.MonkeyPatch):
+    """Bug: who had been decided by the version in between stayed so."""
+    monkeypatch.setattr(keeper, "TOUCHES_A_STEP", 2)
+    with kept() as each:
+        each.house.receive([track("Task Assigned", START + n, f"u{m}") for m in range(9) for n in range(2)])
+        activate(each.register, tasks(2), BY)
+        settle_slowly(each)
+        before = each.house.since("tasks")
+        activate(each.register, tasks(3, version=2), BY)
+        each.keeper.step(NOW)
+        each.keeper.step(NOW)
+        each.house.decide()
+        assert 9 == len(before) > len(each.house.since("tasks"))
+        activate(each.register, tasks(2), BY)
+        settle_slowly(each)
+
+        assert before == each.house.since("tasks")
+
+
+def test_whoever_has_something_new_does_not_wait_behind_everybody(monkeypatch: pytest.MonkeyPatch):
+    """A new definition concerns all; they are decided anew a few at a time."""
+    monkeypatch.setattr(keeper, "TOUCHES_A_STEP", 2)
+    with kept() as each:
+        each.house.receive([track("Task Assigned", START, f"u{m}") for m in range(9)])
+        each.house.decide()
+        activate(each.register, tasks(1), BY)
+        for _ in range(5):
+            each.keeper.step(NOW)
+        assert 2 == each.house.store.agenda.backlog(NOW)[0]
+        settle_slowly(each)
+
+        assert 9 == len(each.house.since("tasks"))
+
+
+def settle_slowly(each: Kept) -> None:
+    """As a collector does it: a step, a round."""
+    while each.keeper.step(NOW):
+        each.house.decide()
+    each.house.decide()

@@ -8,13 +8,21 @@ before the next, so a collector that was killed goes on with the one it was at.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Protocol
 
 from assay_collector.pql.definition import Catalogue, Signal
 from assay_collector.pql.matching import SignalIndex
-from assay_collector.qualify.refill import Progress, begin, decide_anew, fill_next, forget_unused, marks_of
+from assay_collector.qualify.refill import (
+    Progress,
+    begin,
+    decide_anew,
+    decide_anew_in_portions,
+    fill_next,
+    forget_unused,
+    marks_of,
+)
 from assay_collector.qualify.versions import Running, running
 from assay_collector.qualify.worker import Qualifier
 from assay_collector.store import Store
@@ -23,6 +31,9 @@ log = logging.getLogger("assay_collector.qualify")
 
 # So many stretches of the log are filled between two rounds of decisions: some tens of milliseconds.
 CHUNKS_A_STEP = 20
+# So many entities are put on the agenda at a time, and only while no more than that are due: who has something new
+# must not wait behind everybody whom a new definition concerns.
+TOUCHES_A_STEP = 200
 
 
 class Ingest(Protocol):
@@ -48,7 +59,8 @@ class Keeper:
         self._show = show
         self._revision = -1
         self._wanted = Running(Catalogue(), Catalogue())
-        self._is_live = False
+        self._touching: Iterator[int] | None = None  # who is to be decided anew
+        self._is_settled = False
         # Everything that events are looked at for; what is no longer wanted is kept up until the next start.
         self._signals: dict[int, Signal] = {}
         self._index = SignalIndex(())
@@ -59,21 +71,45 @@ class Keeper:
         self._look(now)
         while fill_next(self._store, self._signals.values(), progress):
             pass
-        self._go_live(now)
+        self._come_into_force(now)
+        decide_anew(self._store, self._wanted.all, now)
+        self._settle()
 
     def step(self, now: int) -> bool:
         """Do a little of what is to be done. False: everything in the register is in force."""
         if self._store.register.revision() != self._revision or now >= self._wanted.until:
             self._look(now)
-        if self._is_live:
+        if self._is_settled:
             return False
+        if self._touching is None and not self._fill(now):
+            return True
+        return self._touch_some(now)
+
+    def _fill(self, now: int) -> bool:
+        """Fill a little. True: all is filled, and the definitions have come into force."""
         for _ in range(CHUNKS_A_STEP):
             with self._store.turn.background():
                 pass  # others go first
             if not fill_next(self._store, self._wanted.all.signals):
-                self._go_live(now)
-                return False
-        return True
+                self._come_into_force(now)
+                return True
+        return False
+
+    def _touch_some(self, now: int) -> bool:
+        """Have a few more be decided anew. False: everybody is on the agenda."""
+        assert self._touching is not None
+        due, _ = self._store.agenda.backlog(now)
+        if due >= TOUCHES_A_STEP:
+            return True
+        try:
+            has_more = next(self._touching, None) is not None
+        except Exception:
+            # What raised does not go on; the next step begins with everybody again.
+            self._touching = None
+            raise
+        if not has_more:
+            self._settle()
+        return has_more
 
     def release(self, event_ids: Sequence[bytes]) -> None:
         """Have events count that waited for a grant, for every signal that is tallied or being filled."""
@@ -83,7 +119,8 @@ class Keeper:
         revision = self._store.register.revision()
         wanted = running(self._store.register, now)
         self._begin(wanted.all.signals)
-        self._revision, self._wanted, self._is_live = revision, wanted, False
+        self._revision, self._wanted = revision, wanted
+        self._touching, self._is_settled = None, False
 
     def _begin(self, signals: Iterable[Signal]) -> None:
         new = {signal.id: signal for signal in signals if signal.id not in self._signals}
@@ -98,10 +135,18 @@ class Keeper:
         self._ingest.look_for(index, begin_new)
         self._signals, self._index = known, index
 
-    def _go_live(self, now: int) -> None:
-        decide_anew(self._store, self._wanted.all, now)
-        live_at = {name: deciding.live_at for name, deciding in self._store.tallies.definitions().items()}
+    def _come_into_force(self, now: int) -> None:
+        """Decide by what is wanted; what is otherwise than before does so as of now."""
+        before = self._store.tallies.definitions()
+        live_at = {
+            found.id: known.live_at if (known := before.get(found.id)) and known.hash == found.hash else now
+            for found in self._wanted.all.definitions
+        }
         self._qualifier.use(self._wanted.all, live_at)
         self._show(self._wanted.active)
-        self._is_live = True
+        self._touching = decide_anew_in_portions(self._store, self._wanted.all, now, TOUCHES_A_STEP)
         log.info("assay.definitions_in_force", extra={"revision": self._revision, "definitions": sorted(live_at)})
+
+    def _settle(self) -> None:
+        self._touching = None
+        self._is_settled = True

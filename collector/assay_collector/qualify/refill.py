@@ -1,20 +1,26 @@
 """Filling: tallies for signals that are new, from the events that are stored, while others arrive."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TypeVar
 
 import msgspec
 
 from assay_collector.pql.definition import Catalogue, Signal
 from assay_collector.pql.matching import Mark, SignalIndex
-from assay_collector.store import EventRow, Filling, Identifier, Store, Touch
+from assay_collector.store import SHADOW, EventRow, Filling, Identifier, Store, Touch
 
 # So many events are read in one transaction: a few milliseconds, for which commits have to wait.
 CHUNK_EVENTS = 200
 # As many entities are put on the agenda at a time.
 CHUNK_TOUCHES = 1_000
 
+# Stands among the definitions that are decided under while some are decided anew.
+_UNDER_WAY = ""
+
 _decode = msgspec.json.Decoder().decode
 Progress = Callable[[int], None]
+T = TypeVar("T")
 
 
 def refill(store: Store, catalogue: Catalogue, *, now: int, progress: Progress = lambda _: None) -> int:
@@ -85,19 +91,27 @@ def decide_anew(store: Store, catalogue: Catalogue, now: int) -> bool:
     """
     Put on the agenda whoever a changed, new or missing definition may concern. False: all are as they were.
     """
+    portions = decide_anew_in_portions(store, catalogue, now, CHUNK_TOUCHES)
+    return sum(portions) > 0
+
+
+def decide_anew_in_portions(store: Store, catalogue: Catalogue, now: int, size: int) -> Iterator[int]:
+    """The same, so many entities at a time; gives their numbers. Once it has ended, all of them are on the agenda."""
     hashes = {definition.id: definition.hash for definition in catalogue.definitions}
-    if {name: deciding.hash for name, deciding in store.tallies.definitions().items()} == hashes:
-        return False
-    entities: list[bytes] = []
-    for entity in store.tallies.entities():
-        entities.append(entity)
-        if len(entities) == CHUNK_TOUCHES:
+    before = {name: deciding.hash for name, deciding in store.tallies.definitions().items()}
+    if before == hashes:
+        return
+    # That a shadow is gone concerns nobody: what it said stays on record.
+    gone = {name for name in before.keys() - hashes.keys() if not name.startswith(SHADOW)}
+    if gone or any(before.get(name) != hash for name, hash in hashes.items()):
+        # Broken off, or changed back, in between, some were decided by the new and some were not: that must show.
+        same = {name: hash for name, hash in hashes.items() if before.get(name) == hash}
+        store.tallies.declare_definitions({**same, _UNDER_WAY: ""}, now)
+        for entities in _portions(store.tallies.entities(), size):
             _touch(store, entities, now)
-            entities = []
-    _touch(store, entities, now)
+            yield len(entities)
     # Last, so that nobody is left untouched when this is broken off in between.
     store.tallies.declare_definitions(hashes, now)
-    return True
 
 
 def _touch(store: Store, entities: Sequence[bytes], now: int) -> None:
@@ -120,8 +134,8 @@ def marks_of(event: EventRow, index: SignalIndex) -> tuple[Mark, ...]:
 
 def stored_marks(store: Store, index: SignalIndex, progress: Progress = lambda _: None) -> Iterator[Sequence[Mark]]:
     """The marks of every stored event, in chunks."""
-    for chunk in _chunks(store.events.scan()):
-        yield [mark for event in chunk for mark in marks_of(event, index)]
+    for chunk in _portions(store.events.scan(), CHUNK_EVENTS):
+        yield [mark for _, event in chunk for mark in marks_of(event, index)]
         progress(len(chunk))
 
 
@@ -132,15 +146,10 @@ def touches_of(store: Store, entities: Sequence[bytes]) -> list[Touch]:
     return [Touch("account" if _type(known.get(id)) == "account" else "user", id, "definition") for id in entities]
 
 
-def _chunks(events: Iterator[tuple[int, EventRow]]) -> Iterator[list[EventRow]]:
-    chunk: list[EventRow] = []
-    for _, event in events:
-        chunk.append(event)
-        if len(chunk) == CHUNK_EVENTS:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
+def _portions(values: Iterable[T], size: int) -> Iterator[list[T]]:
+    remaining = iter(values)
+    while portion := list(islice(remaining, size)):
+        yield portion
 
 
 def _type(identifier: Identifier | None) -> str | None:

@@ -9,6 +9,8 @@ is added here because it does not:
 - A worker outlives a parent that was killed. Ours watches its parent, and leaves with it.
 - A signal to the whole group (Ctrl-C, systemd) reaches both processes; a worker that ends first looks like a crash, and
   would be replaced while the parent is stopping, by one that misses its signal. So replacing is left to `run`.
+- A worker has its parent's handlers until it sets its own. One that is told to stop before that, as when it was just
+  started in the place of another, would not heed it, and be waited for; ours ends at once.
 - SIGHUP starts a second worker before the first has ended; but a database has one collector. Ours stops, as programs do
   when their terminal is gone, unless it was started to ignore that (``nohup``).
 - A worker does not run what was registered with ``atexit``; `create_app` hooks into multiprocessing instead.
@@ -109,6 +111,7 @@ class _Parent:
 
     def __init__(self, settings: Settings, address: tuple[str, int]) -> None:
         self.is_told_to_stop = False
+        self._pid = os.getpid()
         self._settings = settings
         self._address = address
         self._server: Any = None
@@ -146,10 +149,13 @@ class _Parent:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         signal.signal(signal.SIGHUP, signal.SIG_IGN if self._ignores_hang_up else self._stop)
-        if self.is_told_to_stop:  # while one worker was replaced by the next
+        # While one worker was replaced by the next, or since granian set its handlers.
+        if self.is_told_to_stop or self._server.interrupt_signal:
             self._stop()
 
     def _stop(self, *_: object) -> None:
+        if os.getpid() != self._pid:  # a worker that has not begun to load; there is nothing to finish
+            os._exit(0)
         self.is_told_to_stop = True
         self._server.signal_handler_interrupt()
 

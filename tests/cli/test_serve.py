@@ -130,6 +130,20 @@ def test_a_killed_worker_is_replaced(tmp_path):
         assert 0 == collector.terminate()
 
 
+@pytest.mark.parametrize("later_seconds", [0.01, 0.02, 0.03, 0.05])
+def test_a_stop_while_a_worker_is_replaced_is_not_waited_out(tmp_path, later_seconds):
+    """The new one may be just forked, and hear the signal before it has a handler of its own."""
+    with serving(tmp_path, "--drain-seconds", "20") as collector:
+        (worker,) = collector.workers()
+        os.kill(worker, signal.SIGKILL)
+        time.sleep(later_seconds)
+        told_at = time.monotonic()
+
+        assert 0 == collector.terminate()
+
+        assert time.monotonic() - told_at < 15
+
+
 def test_one_database_has_one_collector(tmp_path):
     """A second collector on the same file is refused in one line, by whatever path it names it."""
     with serving(tmp_path) as collector:

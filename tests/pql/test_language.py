@@ -1,6 +1,7 @@
 """The definition language: what a text means, and what is said of one that means nothing."""
 
 import json
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,31 @@ def test_the_simulated_products_definitions_load():
     ] == [definition.id for definition in catalogue.definitions]
     assert len(catalogue.signals) == len({signal.id for signal in catalogue.signals})
     assert "planboard" == catalogue.project.name
+
+
+def test_an_editor_has_something_to_say_of_every_key():
+    """What it shows beside a key, and offers behind it: each has a title, and a description of its own."""
+
+    def silent(node: Any, path: str) -> Iterator[str]:
+        if isinstance(node, dict):
+            keys = node.get("properties", {})
+            for key, value in keys.items() if isinstance(keys, dict) else ():
+                target = {**_target(value), **value} if isinstance(value, dict) else {"not": {}}
+                if "not" not in target and not {"title", "description"} <= target.keys():
+                    yield f"{path}/{key}"
+            for key, value in node.items():
+                if key != "dependentSchemas":  # these only forbid
+                    yield from silent(value, f"{path}/{key}")
+        elif isinstance(node, list):
+            for value in node:
+                yield from silent(value, path)
+
+    assert ["/$defs/condition/score"] == list(silent(DEFINITION_SCHEMA, ""))
+
+
+def _target(schema: Any) -> Any:
+    """What a reference leads to; its alternatives are described where they stand."""
+    return DEFINITION_SCHEMA["$defs"][schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
 
 
 @pytest.mark.parametrize(("name", "schema"), [("definition", DEFINITION_SCHEMA), ("project", PROJECT_SCHEMA)])
@@ -263,7 +289,6 @@ def _shuffled(draw: st.DrawFn, value: Any) -> Any:
     return value
 
 
-@settings(max_examples=settings.default.max_examples // 2)
 @given(st.data())
 def test_reformatting_and_reordering_leave_the_hash_as_it_is(data: st.DataObject):
     """Layout, order of keys, comments and spaces mean nothing."""

@@ -128,6 +128,11 @@ class House:
         leads = self.store.agenda.qualified(definition=definition, limit=10_000, offset=0)
         return {self.name(lead.entity): lead.effective_at for lead in leads}
 
+    def began(self, definition: str) -> dict[str, int]:
+        """Who ever qualified under a definition, since when at first; also those with whom it has ended since."""
+        told = ((name, steps) for (d, _, name), steps in self.standing().items() if d == definition)
+        return {name: steps[1, "qualified"] for name, steps in told}
+
     def since_by(self, definitions: Iterable[str]) -> dict[tuple[str, str], int]:
         """The same for several: (definition, name) -> since when."""
         return {(definition, name): at for definition in definitions for name, at in self.since(definition).items()}

@@ -245,7 +245,13 @@ def _lifecycle() -> Schema:
         "a requalify clause",
         {
             "after": {**ref("duration"), "description": "The cool-down."},
-            "beyond": named("marks to pass", ref("percent"), f"^{SIGNAL_NAME}$", examples=[{"users": "150%"}]),
+            "beyond": named(
+                "marks to pass",
+                ref("percent"),
+                f"^{SIGNAL_NAME}$",
+                description="Only once these signals pass so much of their last peak.",
+                examples=[{"users": "150%"}],
+            ),
         },
         ("after",),
     )
@@ -260,6 +266,7 @@ def _lifecycle() -> Schema:
             "requalify": {**requalify, "description": "When it may begin again."},
         },
         minProperties=1,
+        description="How a qualification begins, ends and begins again.",
     )
 
 
@@ -267,12 +274,12 @@ def _tests() -> Schema:
     given = mapping(
         "a given event",
         {
-            "t": ref("instant"),
-            "event": text("an event name"),
-            "user": text("a user id"),
-            "account": text("an account id"),
-            "properties": {"title": "properties", "type": "object"},
-            "traits": {"title": "traits", "type": "object"},
+            "t": {**ref("instant"), "description": "When it happened, or became known."},
+            "event": text("an event name", description="What was done."),
+            "user": text("a user id", description="Who did it; whoever is not named is one person."),
+            "account": text("an account id", description="For the reader; everything given happens in one account."),
+            "properties": {"title": "properties", "type": "object", "description": "Those that a signal reads."},
+            "traits": {"title": "traits", "type": "object", "description": "What is known from then on."},
             "times": {
                 "title": "how often",
                 "type": "integer",
@@ -288,15 +295,16 @@ def _tests() -> Schema:
     expect = mapping(
         "an expectation",
         {
-            "qualified": {"title": "true or false", "type": "boolean"},
+            "qualified": {"title": "true or false", "type": "boolean", "description": "Whether an episode is open."},
             "status": {
                 "title": "a status",
+                "description": "Held: true, and waiting for `hold`.",
                 "enum": ["not qualified", "held", "qualified", "converted", "exited", "expired"],
             },
-            "stage": text("a stage's name"),
-            "tier": text("a tier's name"),
-            "level": ref("percent"),
-            "score": {"title": "a number", "type": "number"},
+            "stage": text("a stage's name", description="The highest stage that holds."),
+            "tier": text("a tier's name", description="The first tier that holds."),
+            "level": {**ref("percent"), "description": "The highest level that is reached."},
+            "score": {"title": "a number", "type": "number", "description": "The points at that moment."},
         },
         minProperties=1,
     )
@@ -304,9 +312,14 @@ def _tests() -> Schema:
         "an example",
         {
             "name": text("a name", description="A sentence that says what the example shows."),
-            "given": {"title": "the given events", "type": "array", "items": given},
-            "at": ref("instant"),
-            "expect": expect,
+            "given": {
+                "title": "the given events",
+                "type": "array",
+                "items": given,
+                "description": "What happened to the one user or account of the example.",
+            },
+            "at": {**ref("instant"), "description": "The moment that is looked at."},
+            "expect": {**expect, "description": "What must be so at that moment."},
         },
         ("name", "given", "at", "expect"),
     )
@@ -318,12 +331,17 @@ def _route() -> Schema:
         "a route",
         {
             "when": {**ref("condition"), "description": "Absent: always. The first route that fits is taken."},
-            "to": text("a destination", examples=["sales/enterprise", "self-serve"]),
+            "to": text("a destination", description="Who gets the lead.", examples=["sales/enterprise", "self-serve"]),
             "sla": {**ref("duration"), "description": "How soon the lead must be taken up."},
-            "capacity": text("a capacity", pattern="^[1-9][0-9]{0,5} per [a-z]+$", examples=["15 per owner"]),
+            "capacity": text(
+                "a capacity",
+                pattern="^[1-9][0-9]{0,5} per [a-z]+$",
+                description="How many leads at a time.",
+                examples=["15 per owner"],
+            ),
             "overflow": text("a destination", description="Where leads beyond the capacity go."),
             "payload": list_of("names", text("a name"), description="Signals that go with the lead."),
-            "until": {"title": "an end", "enum": ["converted"]},
+            "until": {"title": "an end", "enum": ["converted"], "description": "When the offer is withdrawn."},
         },
         ("to",),
     )
@@ -332,10 +350,16 @@ def _route() -> Schema:
 
 def _definition() -> Schema:
     names = text("a name", pattern=f"^{SIGNAL_NAME}$")
-    stage = mapping("a stage", {"name": names, "qualify": ref("condition")}, ("name", "qualify"))
+    name = {**names, "description": "What it is called where leads are shown."}
+    stage = mapping("a stage", {"name": name, "qualify": ref("condition")}, ("name", "qualify"))
     variant = mapping(
         "a variant",
-        {"name": names, "when": ref("condition"), "stage": names, "qualify": ref("condition")},
+        {
+            "name": name,
+            "when": ref("condition"),
+            "stage": {**names, "description": "The stage that it stands in for, where there are stages."},
+            "qualify": ref("condition"),
+        },
         ("name", "when", "qualify"),
     )
     predicts = mapping(
@@ -354,11 +378,16 @@ def _definition() -> Schema:
         "how trends continue",
         {
             "supersedes": whole("a version", 1, description="The version that this one replaces."),
-            "trend": {"title": "a trend", "enum": ["restate", "splice"]},
+            "trend": {
+                "title": "a trend",
+                "enum": ["restate", "splice"],
+                "description": "Whether the past is told anew, or the old line goes on until now.",
+            },
             "overlap": {**ref("duration"), "description": "How long both versions are shown."},
-            "note": text("a note"),
+            "note": text("a note", description="What was wrong with the version before."),
         },
         ("supersedes", "trend"),
+        description="How this version follows the one before.",
     )
     return mapping(
         "a definition",
@@ -389,14 +418,26 @@ def _definition() -> Schema:
             "lifecycle": _lifecycle(),
             "holdout": mapping(
                 "a holdout",
-                {"share": ref("share"), "unit": {"title": "a unit", "enum": ["user", "account"]}},
+                {
+                    "share": {**ref("share"), "description": "How large a part."},
+                    "unit": {"title": "a unit", "enum": ["user", "account"], "description": "Of whom."},
+                },
                 ("share", "unit"),
                 description="A random part that is left alone, for comparison.",
             ),
             "experiment": mapping(
                 "an experiment",
-                {"name": names, "arms": named("the arms", ref("share"), "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")},
+                {
+                    "name": name,
+                    "arms": named(
+                        "the arms",
+                        ref("share"),
+                        "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$",
+                        description="The part of the leads that each way of treating them gets.",
+                    ),
+                },
                 ("name", "arms"),
+                description="Ways of treating leads, to be compared.",
             ),
             "route": _route(),
             "nudge": mapping(
@@ -406,8 +447,15 @@ def _definition() -> Schema:
                 description="Publishes who is near.",
             ),
             "continuity": continuity,
-            "review": mapping("a review", {"every": ref("duration")}, ("every",)),
-            "report": mapping("a report", {"by": list_of("properties", text("a property"))}, ("by",)),
+            "review": mapping(
+                "a review", {"every": ref("duration")}, ("every",), description="How often its owner looks at it again."
+            ),
+            "report": mapping(
+                "a report",
+                {"by": list_of("properties", text("a property"), description="Properties of its events.")},
+                ("by",),
+                description="What reports break its leads down by.",
+            ),
             "tests": _tests(),
         },
         ("pql", "why", "predicts"),

@@ -429,3 +429,21 @@ def test_a_database_that_lost_its_file_writes_it_again(met: Desk):
     met.office.recall()
 
     assert json.loads(before)["ids"] == json.loads(file.read_bytes())["ids"]
+
+
+def test_what_was_dropped_for_want_of_consent_goes_too(desk: Desk):
+    """That something was dropped, and the words under which it was, are as personal as what was kept."""
+    source = Source(id="app", name="app", consent={"analytics": "opt_in"}, on_deny={"analytics": "drop"})
+    refused = {"consent": {"categoryPreferences": {"analytics": False}, "note": "zanzibar"}}
+    desk.store.keyring.put_source(source, START)
+    (outcome,) = desk.house.receive(
+        [{**track("Made", START, "ada-7f"), "context": refused}], now=desk.clock[0], source=source
+    )
+    desk.house.receive([identify(START, "ada-7f")], now=desk.clock[0])
+    assert "consent_denied" == outcome.code
+    assert 1 == len(desk.rows()["dropped"])
+    desk.erase("ada-7f")
+
+    assert [] == desk.rows()["dropped"]
+    assert [] == desk.rows()["consent_snapshots"]
+    assert {} == desk.rows_naming(*SECRETS)

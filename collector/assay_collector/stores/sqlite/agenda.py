@@ -140,8 +140,11 @@ class SQLiteAgenda:
 
     def act(self, act: IdentityAct, now: int) -> None:
         with self._database.transaction() as connection:
+            ends = {end for pair in act.pairs for end in pair}
+            if not self._database.stops.now(connection).erased.isdisjoint(ends):
+                return  # who was erased a moment ago is nobody's part any more
             write_act(connection, act)
-            touch(connection, {Touch("user", end, "identity"): now for pair in act.pairs for end in pair})
+            touch(connection, {Touch("user", end, "identity"): now for end in ends})
 
     def adjust_identity(self, fingerprint: bytes, now: int) -> bool:
         with self._database.transaction() as connection:

@@ -6,7 +6,7 @@ every portion. What takes long to find is looked for beforehand, on a reading co
 is written any more, nothing of what was found can have changed, and nothing can have been missed.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from sqlite3 import Connection
@@ -121,18 +121,38 @@ def _events(_: Database, portion: Portion) -> Remove:
         ).fetchall()
         traits = _remove_account_traits(connection, portion, [row for row in rows if row[3] == "group" and row[2]])
         connection.executemany("DELETE FROM events WHERE seq = ?", [(row[0],) for row in rows])
-        snapshots = 0
-        for consent_id in {row[4] for row in rows if row[4] is not None}:
-            snapshots += connection.execute(_REMOVE_ORPHAN, (consent_id,)).rowcount
+        snapshots = _remove_snapshots(connection, {row[4] for row in rows})
         removed = {"events": len(rows), "traits": traits, "consent_snapshots": snapshots}
         return Done(removed, "more" if len(rows) == portion.rows_max else None)
 
     return remove
 
 
+def _dropped(_: Database, portion: Portion) -> Remove:
+    """That events of the person were dropped; whose they were, the consent log tells."""
+
+    def remove(connection: Connection) -> Done:
+        rows = connection.execute(
+            "DELETE FROM dropped WHERE event_id IN (SELECT event_id FROM dropped WHERE event_id IN (SELECT event_id "
+            f"FROM consent_log WHERE subject IN ({marks(len(portion.ids))})) LIMIT ?) RETURNING consent_id",
+            (*portion.ids, portion.rows_max),
+        ).fetchall()
+        snapshots = _remove_snapshots(connection, {row[0] for row in rows})
+        removed = {"dropped": len(rows), "consent_snapshots": snapshots}
+        return Done(removed, "more" if len(rows) == portion.rows_max else None)
+
+    return remove
+
+
+def _remove_snapshots(connection: Connection, consent_ids: Iterable[bytes | None]) -> int:
+    """Of these the consent snapshots that nothing was decided under any more."""
+    return sum(connection.execute(_REMOVE_ORPHAN, (id,)).rowcount for id in consent_ids if id is not None)
+
+
 _REMOVE_ORPHAN = """
     DELETE FROM consent_snapshots WHERE consent_id = ?1
     AND NOT EXISTS (SELECT 1 FROM events WHERE consent_id = ?1)
+    AND NOT EXISTS (SELECT 1 FROM dropped WHERE consent_id = ?1)
 """
 
 
@@ -414,6 +434,7 @@ def _touch(connection: Connection, entities: Sequence[tuple[Any, bytes]], causes
 _REMOVALS = {holding.table: _removal(holding) for holding in REMOVED}
 _STEPS: tuple[Step, ...] = (
     _events,
+    _dropped,
     _quarantine,
     *(_under_accounts(table) for table in UNDER_ACCOUNTS),
     *(step for table, step in _REMOVALS.items() if table != "identifiers"),

@@ -30,6 +30,7 @@ def counts(connection: Connection, ids: Sequence[bytes]) -> dict[str, int]:
     for table in UNDER_ACCOUNTS:
         found[table] += sum(1 for _ in _under_accounts(connection, table, ids))
     found["traits"] += sum(1 for _ in _account_traits(connection, ids))
+    found["dropped"] = sum(1 for _ in _dropped(connection, ids))
     found["quarantine"] = sum(1 for _ in all_naming(connection, ids))
     return {table: n for table, n in found.items() if n}
 
@@ -44,6 +45,7 @@ def _small(connection: Connection, ids: Sequence[bytes]) -> Iterator[tuple[str, 
         ("traits", _account_traits(connection, ids), ("value",)),
         ("privacy_requests", _requests(connection, ids), ("counts", "certificate")),
         ("consent_snapshots", _snapshots(connection, ids), ("states", "evidence", "decision")),
+        ("dropped", _dropped(connection, ids), ()),
         ("quarantine", _quarantined(connection, ids), ()),
     ):
         for row in rows:
@@ -104,9 +106,16 @@ def _requests(connection: Connection, ids: Sequence[bytes]) -> Iterator[dict[str
         yield from dicts(connection, "SELECT * FROM privacy_requests WHERE request_id = ?", (request_id,))
 
 
+def _dropped(connection: Connection, ids: Sequence[bytes]) -> Iterator[dict[str, Any]]:
+    """Whose an event was that was dropped, the consent log tells."""
+    said = f"SELECT event_id FROM consent_log WHERE subject IN ({marks(len(ids))})"
+    yield from dicts(connection, f"SELECT * FROM dropped WHERE event_id IN ({said})", list(ids))
+
+
 def _snapshots(connection: Connection, ids: Sequence[bytes]) -> Iterator[dict[str, Any]]:
     sql = "SELECT DISTINCT consent_id FROM events WHERE leaf IN ({}) AND consent_id IS NOT NULL"
     found = {row[0] for row in select_in(connection, sql, ids)}
+    found |= {row["consent_id"] for row in _dropped(connection, ids) if row["consent_id"] is not None}
     for consent_id in sorted(found):
         yield from dicts(connection, "SELECT * FROM consent_snapshots WHERE consent_id = ?", (consent_id,))
 

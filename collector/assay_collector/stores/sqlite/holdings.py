@@ -71,14 +71,13 @@ KEPT: tuple[Holding, ...] = (
 # Found in other ways: see `privacy.py` beside this.
 EVENTS = Holding(table="events", by=("leaf",), key=("seq",), json=("properties", "context", "violations"))
 UNDER_ACCOUNTS = ("tallies", "tally_items")  # rows of the person's leaves under the accounts that it acted in
-BY_CONTENT = ("quarantine", "consent_snapshots", "privacy_requests")
+BY_CONTENT = ("quarantine", "consent_snapshots", "dropped", "privacy_requests")
 
 # table -> why it holds nothing about a person
 IMPERSONAL: Mapping[str, str] = {
     "_sqlite_migrations": "which changes of the tables were made",
     "counters": "totals by source and reason",
     "deciding": "hashes of definitions",
-    "dropped": "digests of the ids of messages, and when they came",
     "definition_changes": "what became of definitions, and which operator decided so",
     "definition_files": "hashes of definitions",
     "definitions": "what operators wrote",

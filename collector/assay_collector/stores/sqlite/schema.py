@@ -215,42 +215,6 @@ def m003_versions(db: Database) -> None:
         db.execute(statement)
 
 
-_RIGHTS = """
-CREATE TABLE privacy_requests (
-    request_id BLOB PRIMARY KEY, kind TEXT NOT NULL, state TEXT NOT NULL, requested_at INTEGER NOT NULL,
-    due_at INTEGER NOT NULL, asked_by TEXT NOT NULL, reason TEXT NOT NULL, keeps_events INTEGER NOT NULL,
-    finished_at INTEGER, counts TEXT NOT NULL DEFAULT '{}', certificate TEXT,
-    step INTEGER NOT NULL DEFAULT 0, cursor TEXT NOT NULL DEFAULT ''
-) WITHOUT ROWID;
-CREATE TABLE privacy_subjects (request_id BLOB NOT NULL, id BLOB NOT NULL, PRIMARY KEY (request_id, id)) WITHOUT ROWID;
-CREATE INDEX privacy_subjects_by_id ON privacy_subjects (id);
-CREATE TABLE privacy_concerned (
-    request_id BLOB NOT NULL, kind TEXT NOT NULL, entity BLOB NOT NULL, said_traits INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY (request_id, kind, entity)
-) WITHOUT ROWID;
-CREATE TABLE suppressions (
-    id BLOB PRIMARY KEY, request_id BLOB NOT NULL, created_at INTEGER NOT NULL, keeps_events INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE recipients (entity BLOB NOT NULL, endpoint TEXT NOT NULL, PRIMARY KEY (entity, endpoint)) WITHOUT ROWID;
-ALTER TABLE tombstones ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;
-CREATE INDEX tombstones_by_generation ON tombstones (generation);
-CREATE INDEX participations_by_account ON participations (account);
-CREATE INDEX conflicts_by_leaf ON conflicts (leaf);
-CREATE INDEX conflicts_by_receipt ON conflicts (received_at);
-CREATE INDEX quarantine_by_receipt ON quarantine (received_at);
-CREATE INDEX outbox_by_entity ON outbox (entity);
-CREATE INDEX events_by_consent ON events (consent_id) WHERE consent_id IS NOT NULL;
-"""
-
-
-@migrations()
-def m006_rights(db: Database) -> None:
-    """Requests of persons, suppressions, and what finding a person's rows needs."""
-    for statement in _RIGHTS.split(";"):
-        if statement.strip():
-            db.execute(statement)
-
-
 # A link's key tells by whose authority it is and in which direction, so that an order of arrival cannot hide either.
 _IDENTITY = """
 CREATE TABLE ledger (
@@ -336,3 +300,40 @@ def m005_consent(db: Database) -> None:
     """Consent with expiry, policy and decision; events that wait for a grant, or were dropped; sources over time."""
     for statement in (*_CONSENT.split(";"), *_CONSENT_TRIGGERS):
         db.execute(statement)
+
+
+_RIGHTS = """
+CREATE TABLE privacy_requests (
+    request_id BLOB PRIMARY KEY, kind TEXT NOT NULL, state TEXT NOT NULL, requested_at INTEGER NOT NULL,
+    due_at INTEGER NOT NULL, asked_by TEXT NOT NULL, reason TEXT NOT NULL, keeps_events INTEGER NOT NULL,
+    finished_at INTEGER, counts TEXT NOT NULL DEFAULT '{}', certificate TEXT,
+    step INTEGER NOT NULL DEFAULT 0, cursor TEXT NOT NULL DEFAULT ''
+) WITHOUT ROWID;
+CREATE TABLE privacy_subjects (request_id BLOB NOT NULL, id BLOB NOT NULL, PRIMARY KEY (request_id, id)) WITHOUT ROWID;
+CREATE INDEX privacy_subjects_by_id ON privacy_subjects (id);
+CREATE TABLE privacy_concerned (
+    request_id BLOB NOT NULL, kind TEXT NOT NULL, entity BLOB NOT NULL, said_traits INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (request_id, kind, entity)
+) WITHOUT ROWID;
+CREATE TABLE suppressions (
+    id BLOB PRIMARY KEY, request_id BLOB NOT NULL, created_at INTEGER NOT NULL, keeps_events INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE recipients (entity BLOB NOT NULL, endpoint TEXT NOT NULL, PRIMARY KEY (entity, endpoint)) WITHOUT ROWID;
+ALTER TABLE tombstones ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX tombstones_by_generation ON tombstones (generation);
+CREATE INDEX participations_by_account ON participations (account);
+CREATE INDEX conflicts_by_leaf ON conflicts (leaf);
+CREATE INDEX conflicts_by_receipt ON conflicts (received_at);
+CREATE INDEX quarantine_by_receipt ON quarantine (received_at);
+CREATE INDEX outbox_by_entity ON outbox (entity);
+CREATE INDEX events_by_consent ON events (consent_id) WHERE consent_id IS NOT NULL;
+CREATE INDEX dropped_by_consent ON dropped (consent_id) WHERE consent_id IS NOT NULL;
+"""
+
+
+@migrations()
+def m006_rights(db: Database) -> None:
+    """Requests of persons, suppressions, and what finding a person's rows needs."""
+    for statement in _RIGHTS.split(";"):
+        if statement.strip():
+            db.execute(statement)

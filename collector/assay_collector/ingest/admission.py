@@ -69,7 +69,7 @@ class Admitter:
         self._personal_data = personal_data
         self._traffic = traffic
         self._known = known_consent
-        self._doors: dict[str, DoorPolicy] = {}
+        self._doors: dict[str, tuple[Source, DoorPolicy]] = {}
         self._identify = identify
         self._stitcher = Stitcher(identify, identity.placeholders)
         self._signals = signals
@@ -162,10 +162,14 @@ class Admitter:
         return None if is_whole else msgspec.structs.replace(admission, dropped=True)
 
     def _door(self, source: Source) -> DoorPolicy:
-        known = self._doors.get(source.id)
-        if known is None or (known.source is not source and known.source != source):
-            known = self._doors[source.id] = DoorPolicy.of(source)
-        return known
+        known, door = self._doors.get(source.id, (None, None))
+        if known is source and door is not None:
+            return door
+        # Sources are read again every few seconds, and are mostly what they were.
+        if known != source or door is None:
+            door = DoorPolicy.of(source)
+        self._doors[source.id] = (source, door)
+        return door
 
     def _rule(self, door: DoorPolicy, event: Event, who: Stitches, *, gpc: bool, dnt: bool) -> Ruling:
         reading = door.read(event, gpc=gpc, dnt=dnt)

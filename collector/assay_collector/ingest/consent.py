@@ -25,7 +25,7 @@ from assay.contract.consent import (
     read_statement,
 )
 from assay.contract.messages import Event
-from assay.contract.times import DAY, INSTANT_MIN
+from assay.contract.times import DAY, INSTANT_MAX, INSTANT_MIN
 from assay_collector.ingest.stitching import Stitches
 from assay_collector.store import ConsentEntry, ConsentSnapshot, Source
 
@@ -166,7 +166,7 @@ class DoorPolicy:
     def _expiry(self, event: Event, reading: ConsentReading) -> int | None:
         if reading.expires_at is not None or self.source.consent_days is None:
             return reading.expires_at
-        return event.at + self.source.consent_days * DAY
+        return min(event.at + self.source.consent_days * DAY, INSTANT_MAX)
 
     def _snapshot(
         self,

@@ -29,6 +29,7 @@ _SIGNAL_WORDS = {
     "gpc": "the browser's Global Privacy Control",
     "dnt": "the browser's Do Not Track",
     "statement": "a statement of consent (POST /v1/consent)",
+    "suppression": "a request not to be processed",
     "policy": "nothing was said, and the source asks first",
 }
 _ACTION_WORDS = {

@@ -1,12 +1,13 @@
 """The content of a message of type ``consent``: which purposes somebody allows or refuses, in plain words."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from assay.contract.consent import PURPOSES, STATES
 from assay.contract.errors import AssayError
-from assay.contract.times import SECOND, UnreadableTime, parse_instant
+from assay.contract.times import INSTANT_MAX, SECOND, UnreadableTime, parse_instant
 
 TEXT_CHARS_MAX = 200
 TTL_SECONDS_MAX = 100 * 366 * 24 * 3600
@@ -14,13 +15,12 @@ TTL_SECONDS_MAX = 100 * 366 * 24 * 3600
 Json = dict[str, Any]
 
 
+@dataclass(eq=False)
 class InvalidStatement(AssayError):
     """A statement of consent that cannot be read: none of it is taken, since half a statement says something else."""
 
-    def __init__(self, pointer: str, detail: str) -> None:
-        super().__init__(pointer, detail)
-        self.pointer = pointer
-        self.detail = detail
+    pointer: str  # JSON pointer to what is wrong
+    detail: str  # quotes nothing
 
     def __str__(self) -> str:
         return self.detail
@@ -76,7 +76,7 @@ class Statement(msgspec.Struct, rename="camel"):
         ttl = self.ttl_seconds
         if isinstance(ttl, bool) or not isinstance(ttl, int | float) or not 0 < ttl <= TTL_SECONDS_MAX:
             raise InvalidStatement("/ttlSeconds", f"must be a number of seconds from 1 to {TTL_SECONDS_MAX}")
-        return at + int(ttl * SECOND)
+        return min(at + int(ttl * SECOND), INSTANT_MAX)
 
 
 _decode = msgspec.json.Decoder(Statement).decode

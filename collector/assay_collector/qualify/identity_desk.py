@@ -415,8 +415,8 @@ def _in_words(rehearsal: Rehearsal, changes: Sequence[Json]) -> list[str]:
     elif after < before:
         words = [f"joins {_people(before)} into {after}"]
     else:
-        words = [f"{len(rehearsal.moved)} identifiers change hands among {_people(after)}"]
-    words.append(f"{rehearsal.events} event{'' if rehearsal.events == 1 else 's'} change hands")
+        words = [f"{_some(len(rehearsal.moved), 'identifier')} hands among {_people(after)}"]
+    words.append(f"{_some(rehearsal.events, 'event')} hands")
     for change in changes:
         name = f"{change['kind']} {change['id'] or change['entity']}"
         if change["before"] == "qualified":
@@ -424,6 +424,10 @@ def _in_words(rehearsal: Rehearsal, changes: Sequence[Json]) -> list[str]:
         elif change["after"] == "qualified":
             words.append(f"{name} becomes a PQL ({change['definition']})")
     return words
+
+
+def _some(count: int, what: str) -> str:
+    return f"1 {what} changes" if count == 1 else f"{count} {what}s change"
 
 
 def _people(count: int) -> str:

@@ -340,6 +340,23 @@ def test_the_global_privacy_control_of_a_request_is_recorded(door: Door):
     }
 
 
+@pytest.mark.parametrize("action", ["drop", "anonymise"])
+@pytest.mark.parametrize("mode", ["quarantine", "reject-in-development"])
+def test_what_may_not_be_kept_whole_is_not_kept_in_the_quarantine_either(door: Door, action: str, mode: str):
+    """It fails the plan, and its person refuses: that it came is counted. Whoever says yes is quarantined as ever."""
+    strict = source(invalid=mode, on_deny={"analytics": action})
+    no, yes = (
+        {**INVALID, "messageId": id, "context": {"consent": {"categoryPreferences": {"analytics": said}}}}
+        for id, said in (("no", False), ("yes", True))
+    )
+    (refused, other) = door.send(no, yes, source=strict)
+
+    assert ("refused", "consent_denied") == (refused.status, refused.code)
+    assert other.status in ("quarantined", "rejected")
+    assert ["yes"] == [row.message_id for row in door.store.events.quarantine(reason=None, limit=9, before=None)]
+    assert 0 == door.store.events.counts().stored
+
+
 def test_addresses_are_not_written(door: Door):
     """The connection's address belongs to nobody's event."""
     door.send(message())

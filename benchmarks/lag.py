@@ -1,10 +1,10 @@
 """
 From acknowledged to decided: how long it takes until the ledger says what an event brought about.
 
-First the most that one collector with the twelve worked definitions takes in is measured, with batches of 100. Then a
-fresh one is sent half of that, evenly, and beside it single events that each make an account qualify at once. The lag
-is the time from the answer to such an event to its line in the ledger, as another process reads it from the file. The
-same events without any load are the baseline.
+First the most that one collector with the twelve worked definitions takes in is measured, with batches of 100 events
+that three thousand people of a hundred accounts do at that moment. Then it is sent half of that, evenly, and beside it
+single events that each make a new account qualify at once. The lag is the time from the answer to such an event to its
+line in the ledger, as another process reads it from the file. The same events without any load are the baseline.
 
     python -m benchmarks.lag [--seconds 20] [--probes 400] [--rounds 3] [--quick]
 """
@@ -18,18 +18,25 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import chain, islice
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from typing import Any
 
-from benchmarks.harness import Server, batches, collector, messages, requests, send_all, show
+from benchmarks.accounts import Crowd, doings, introductions, past, seed
+from benchmarks.harness import Server, batches, begin, collector, requests, send_all, show, wait_until_decided
 
 BATCH = 100
+PAST = 300
+CROWDS = [Crowd(f"crowd{number}", 30) for number in range(100)]
 CONNECTIONS = 8
 LOOK_SECONDS = 0.004
 GIVE_UP_SECONDS = 120.0
 LEAST_MILLISECONDS, AIM_MILLISECONDS = 1_000.0, 100.0
 _RECORDED = """
     SELECT value FROM transitions JOIN identifiers ON id = entity
-    WHERE definition = 'production-call' AND value LIKE 'probe-%'
+    WHERE definition = 'production-call' AND value LIKE ?
 """
 
 
@@ -43,10 +50,19 @@ def main() -> None:
     if arguments.quick:
         arguments.seconds, arguments.probes, arguments.rounds = 5.0, 100, 1
     full, idle, loaded = [], [], []
-    for number in range(arguments.rounds):
-        full.append(full_load(int(arguments.seconds * 1_000), seed=number + 1))
-        idle.append(lags(arguments.probes, arguments.seconds, 0.0, seed=number + 101))
-        loaded.append(lags(arguments.probes, arguments.seconds, full[-1] / 2, seed=number + 201))
+    with TemporaryDirectory(prefix="assay-bench-") as folder:
+        database = begin(Path(folder) / "assay.db")
+        now = datetime.now(UTC)
+        seed(database, chain.from_iterable(introductions(crowd, now) for crowd in CROWDS))
+        seed(database, chain.from_iterable(doings(crowd, past(PAST, now, Random(1)), Random(1)) for crowd in CROWDS))
+        with collector(database=database, plan=False) as server:
+            wait_until_decided(server)
+            for number in range(arguments.rounds):
+                full.append(full_load(server, int(arguments.seconds * 1_000)))
+                wait_until_decided(server)
+                idle.append(lags(server, f"idle{number}", arguments.probes, arguments.seconds, 0.0))
+                loaded.append(lags(server, f"half{number}", arguments.probes, arguments.seconds, full[-1] / 2))
+                wait_until_decided(server)
     print(f"\nDecision lag: {arguments.probes} events a round of {arguments.seconds:.0f} s, from answered to decided")
     show("the most it takes in", full, "events/s")
     for name, found in (("without load", idle), ("at half of the most", loaded)):
@@ -57,34 +73,38 @@ def main() -> None:
     print(f"  {'':58} {verdict}: 99 of 100 below {LEAST_MILLISECONDS:.0f} ms, aim {AIM_MILLISECONDS:.0f} ms")
 
 
-def full_load(number: int, seed: int) -> float:
+def full_load(server: Server, number: int) -> float:
     """Events a second when clients send as fast as they are answered."""
-    found = messages(number, seed)
-    with collector() as server:
-        wanted = requests(server, "/v1/batch", batches(found, server.key, BATCH))
-        return len(found) / send_all(server, wanted, CONNECTIONS)
+    wanted = requests(server, "/v1/batch", batches(_happening(number), server.key, BATCH))
+    return number / send_all(server, wanted, CONNECTIONS)
 
 
-def lags(probes: int, seconds: float, load: float, seed: int) -> tuple[float, float]:
+def lags(server: Server, names: str, probes: int, seconds: float, load: float) -> tuple[float, float]:
     """The median and the 99th percentile of the lag in milliseconds, under a load of so many events a second."""
-    found = messages(int(load * seconds) + BATCH, seed)
-    with collector() as server:
-        body = requests(server, "/v1/batch", batches(found, server.key, BATCH))
-        with _background(lambda: _send_evenly(server, body, load / BATCH)), _watch(server) as seen:
-            answered = dict(_probe(server, probes, seconds))
-            deadline = time.monotonic() + GIVE_UP_SECONDS
-            while answered.keys() - seen.keys():
-                if time.monotonic() > deadline:
-                    raise SystemExit(f"{len(answered.keys() - seen.keys())} events were not decided in time")
-                time.sleep(LOOK_SECONDS)
+    body = requests(server, "/v1/batch", batches(_happening(int(load * seconds)), server.key, BATCH))
+    with _background(lambda: _send_evenly(server, body, load / BATCH)), _watch(server, names) as seen:
+        answered = dict(_probe(server, names, probes, seconds))
+        deadline = time.monotonic() + GIVE_UP_SECONDS
+        while answered.keys() - seen.keys():
+            if time.monotonic() > deadline:
+                raise SystemExit(f"{len(answered.keys() - seen.keys())} events were not decided in time")
+            time.sleep(LOOK_SECONDS)
     ordered = sorted(max(0.0, seen[name] - at) * 1_000 for name, at in answered.items())
     return statistics.median(ordered), ordered[int(len(ordered) * 0.99)]
 
 
-def _probe(server: Server, number: int, seconds: float) -> Iterator[tuple[str, float]]:
+def _happening(number: int) -> list[dict[str, Any]]:
+    """Events of the crowds that happen when they arrive."""
+    random = Random(number)
+    parts = [doings(crowd, [datetime.now(UTC)] * (1 + number // len(CROWDS)), random) for crowd in CROWDS]
+    found = [message for several in zip(*parts, strict=True) for message in several][:number]
+    return [{key: value for key, value in message.items() if key != "timestamp"} for message in found]
+
+
+def _probe(server: Server, names: str, number: int, seconds: float) -> Iterator[tuple[str, float]]:
     """Accounts that qualify by one event each, and when that event was acknowledged."""
     for index in range(number):
-        name = f"probe-{index}"
+        name = f"probe-{names}-{index}"
         event = {
             "messageId": name,
             "userId": name,
@@ -123,7 +143,7 @@ def _pace(server: Server, wanted: Iterator[bytes], pause: float) -> None:
 
 
 @contextmanager
-def _watch(server: Server) -> Iterator[dict[str, float]]:
+def _watch(server: Server, names: str) -> Iterator[dict[str, float]]:
     """When each probe was first seen in the ledger."""
     seen: dict[str, float] = {}
     over = threading.Event()
@@ -131,7 +151,7 @@ def _watch(server: Server) -> Iterator[dict[str, float]]:
     def look() -> None:
         with sqlite3.connect(f"file:{server.database}?mode=ro", uri=True) as connection:
             while not over.wait(LOOK_SECONDS):
-                found = connection.execute(_RECORDED).fetchall()
+                found = connection.execute(_RECORDED, (f"probe-{names}-%",)).fetchall()
                 now = time.monotonic()
                 for (name,) in found:
                     seen.setdefault(name, now)

@@ -3,7 +3,8 @@
 import pytest
 
 from assay.contract.times import HOUR
-from assay_collector.store import AgendaEntry, Store
+from assay_collector.pql.happened import ANYTHING, Happened
+from assay_collector.store import AgendaEntry, Store, Touch
 from builders import ACCOUNT, LEAF, NOW, OTHER_LEAF, an_id, decided, outbox_message, touch, transition
 
 
@@ -63,6 +64,27 @@ def test_very_many_are_touched(store: Store):
     store.agenda.touch((touch(an_id(number), "definition") for number in range(12_000)), NOW)
 
     assert (12_000, 0) == store.agenda.backlog(NOW)
+
+
+def test_an_entry_says_what_plain_events_came_to(store: Store):
+    """How many, the earliest, and which signals they marked; of a touch that does not say, anything may be true."""
+    store.agenda.touch([Touch("user", LEAF, "event", Happened(2, NOW - 5, 1))], NOW)
+    store.agenda.touch([Touch("user", LEAF, "adoption", Happened(1, NOW - 9, 4))], NOW)
+    store.agenda.touch([touch(OTHER_LEAF)], NOW)
+
+    assert {LEAF: Happened(3, NOW - 9, 5), OTHER_LEAF: ANYTHING} == {e.entity: e.happened for e in take(store)}
+
+
+def test_what_happens_after_it_was_taken_is_told_apart(store: Store):
+    """However often it is touched meanwhile, what was settled is not told again, nor why it was due."""
+    store.agenda.touch([touch(cause="trait")], NOW)
+    for number in range(1, 4):
+        entry = take_one(store)
+        store.agenda.touch([Touch("user", LEAF, "event", Happened(number, NOW, 1))], NOW)
+        store.agenda.complete([decided(entry)], NOW)
+
+    entry = take_one(store)
+    assert ({"event"}, Happened(3, NOW, 1)) == (entry.causes, entry.happened)
 
 
 # --- being decided ---
@@ -142,6 +164,16 @@ def test_a_touch_brings_a_postponed_entity_forward(store: Store):
 
     entry = take_one(store, NOW + 1)
     assert ({"event"}, NOW + 1) == (entry.causes, entry.since)
+
+
+def test_a_timer_outlives_what_is_settled_before(store: Store):
+    """It is set anew, and touches in between leave it alone."""
+    store.agenda.touch([touch()], NOW)
+    store.agenda.complete([decided(take_one(store), next_at=NOW + HOUR)], NOW)
+    store.agenda.touch([touch()], NOW + 1)
+    store.agenda.complete([decided(take_one(store, NOW + 1), next_at=NOW + 2 * HOUR)], NOW + 1)
+
+    assert ([], {"timer"}) == (take(store, NOW + HOUR), take_one(store, NOW + 2 * HOUR).causes)
 
 
 def test_a_touch_of_what_is_due_keeps_the_timer_as_a_cause(store: Store):

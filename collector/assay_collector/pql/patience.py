@@ -88,6 +88,11 @@ def patience_of(judge: Judge, verdict: Verdict, as_of: int) -> Patience:
     if judge.facts.excluded_by is not None:
         return Patience(reads=reads)
     stake = _stake(judge, verdict, as_of)
+    if stake == _Stake(until=stake.until):
+        # It is over, or nothing can begin until then.
+        floor = max([as_of - LATENESS, *(moment.at + 1 for moment in verdict.moments[-1:])])
+        until = min(stake.until, FOREVER if verdict.next_at is None else verdict.next_at)
+        return Patience(floor=floor, until=until, reads=reads, next_at=verdict.next_at)
     leaves = _all_leaves(judge.definition, stake)
     turns = [at for condition, negated in leaves for at, _ in judge.truth(condition, negated).changes]
     steps = [moment.at + 1 for moment in verdict.moments[-1:]]

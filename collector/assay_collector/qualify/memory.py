@@ -17,9 +17,14 @@ class Memory:
     def __init__(self) -> None:
         self._known: OrderedDict[Subject, Mapping[str, Patience]] = OrderedDict()
 
-    def recall(self, subject: Subject) -> Mapping[str, Patience]:
-        """What is known of a subject; it has to be said anew, or it is forgotten."""
-        return self._known.pop(subject, {})
+    def recall(self, subject: Subject) -> Mapping[str, Patience] | None:
+        """
+        What is known of a subject; it has to be said anew, or it is forgotten.
+
+        Returns:
+            None: it was not decided lately.
+        """
+        return self._known.pop(subject, None)
 
     def keep(self, subject: Subject, patience: Mapping[str, Patience]) -> None:
         """Keep what was found of a subject."""

@@ -49,9 +49,10 @@ log = logging.getLogger("assay_collector.qualify")
 
 ROUND_ENTRIES = 200
 # An entity whose decision took longer (microseconds) rests for so many times as long, within a limit.
-CHEAP = 50_000
+CHEAP = 2_000
 REST_FACTOR = 10
 REST_MAX = 60_000_000
+DEAR = 5_000
 # What a person's entry may be due for without concerning anybody's account.
 _OWN_CAUSES = frozenset({"event", "timer", "account"})
 
@@ -239,20 +240,21 @@ class Qualifier:
         known = self._memory.recall(subject)
         happened = group.happened
         found: dict[str, Patience] = {}
-        if happened is not None:
+        if happened is not None and known:
             found = {id: each.after(happened) for id, each in known.items() if each.bears(happened, now)}
         appended: tuple[Transition, ...] = ()
         definitions = self._definitions[group.kind]
         pending = [definition for definition in definitions if definition.id not in found]
         if pending or not definitions:
-            appended, fresh = self._decide_anew(facts, group, pending, now)
+            appended, fresh = self._decide_anew(facts, group, pending, now, is_busy=known is not None)
             found |= fresh
         self._memory.keep(subject, found)
         return appended, min((each.due_at for each in found.values() if each.due_at is not None), default=None)
 
     def _decide_anew(
-        self, facts: Facts, group: "_Group", definitions: Sequence[Definition], now: int
+        self, facts: Facts, group: "_Group", definitions: Sequence[Definition], now: int, *, is_busy: bool
     ) -> tuple[tuple[Transition, ...], dict[str, Patience]]:
+        begun = self._stopwatch()
         if not definitions:
             return self._retract_retired(facts.ledger(group.kind, [group.subject]), group.kind, now), {}
         gathered = self._gather(facts, group.kind, group.subject, now)
@@ -266,7 +268,10 @@ class Qualifier:
             usable = gathered.facts(definition)
             judge = Judge(definition, usable)
             verdict = judge.verdict(now)
-            found[definition.id] = patience_of(judge, verdict, now).limited(gathered.consent_until)
+            # Most are not heard of again soon, so only the second decision looks ahead, unless the first was dear.
+            looks_ahead = is_busy or self._stopwatch() - begun > DEAR
+            patience = patience_of(judge, verdict, now) if looks_ahead else Patience(until=now, next_at=verdict.next_at)
+            found[definition.id] = patience.limited(gathered.consent_until)
             for id in sorted({group.subject, *(row.entity for row in ledger)}):
                 rows = [row for row in ledger if row.entity == id and row.definition == definition.id]
                 found_now = reconcile(

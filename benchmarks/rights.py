@@ -117,8 +117,8 @@ def _measure(load: Load, name: str, begin: Callable[[], object], is_done: Callab
             raise SystemExit(f"{name} does not come to an end")
         time.sleep(0.05)
     took = time.perf_counter() - started
-    # What is over in a moment is looked at for a second, or the figure would be chance.
-    time.sleep(max(0.0, 1.0 - took))
+    # What is over in a moment is looked at as long as the rate before, or the figure would be chance.
+    time.sleep(max(0.0, seconds - took))
     meanwhile = load.rate(started, time.perf_counter())
     ratio = meanwhile / before
     verdict = "reached" if ratio >= LEAST else "NOT REACHED"

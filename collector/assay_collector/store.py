@@ -920,8 +920,8 @@ class Source:
     categories: Mapping[str, Sequence[str]] | None = None  # the consent manager's category -> purposes
     # purpose -> store_restricted | anonymise | drop: what becomes of an event whose person denies it
     on_deny: Mapping[str, str] | None = None
-    gpc: Sequence[str] | None = None  # the purposes that Global Privacy Control denies; None: sale and sharing
-    dnt: Sequence[str] = ()  # the purposes that Do Not Track denies
+    gpc: tuple[str, ...] | None = None  # the purposes that Global Privacy Control denies; None: sale and sharing
+    dnt: tuple[str, ...] = ()  # the purposes that Do Not Track denies
     google_consent: bool = False  # whether context.googleConsent is read
     consent_days: int | None = None  # after so many days a grant ends by itself, unless it says when
     allow_user_merge: bool = False  # whether its aliases may join two users

@@ -125,9 +125,9 @@ def test_a_statement_is_kept_whatever_it_says():
     ("fields", "settings", "expected"),
     [
         ({"gpc": True}, {}, {("sales_contact", "gpc"), ("third_party_share", "gpc")}),
-        ({"gpc": True}, {"gpc": ["pql_scoring"]}, {("pql_scoring", "gpc")}),
+        ({"gpc": True}, {"gpc": ("pql_scoring",)}, {("pql_scoring", "gpc")}),
         ({"dnt": True}, {}, set()),
-        ({"dnt": True}, {"dnt": ["enrichment"]}, {("enrichment", "dnt")}),
+        ({"dnt": True}, {"dnt": ("enrichment",)}, {("enrichment", "dnt")}),
         (
             {
                 "event": "Segment Consent Preference Updated",

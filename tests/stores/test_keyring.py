@@ -49,6 +49,11 @@ def test_a_source_comes_back_as_it_was_put(keyring: Keyring):
         unplanned="reject-in-development",
         consent={"analytics": "opt_in"},
         categories={"C0002": ["analytics", "pql_scoring"]},
+        on_deny={"analytics": "drop"},
+        gpc=("sales_contact",),
+        dnt=("enrichment",),
+        google_consent=True,
+        consent_days=180,
     )
 
     keyring.put_source(source, 1_000)

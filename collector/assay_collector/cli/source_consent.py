@@ -63,9 +63,9 @@ def consent_changes(source: Source, options: Mapping[str, Any]) -> dict[str, Any
     if options["category"]:
         changes["categories"] = {**(source.categories or {}), **_categories(options["category"])}
     if options["gpc"] is not None:
-        changes["gpc"] = _purposes(options["gpc"], "--gpc")
+        changes["gpc"] = tuple(_purposes(options["gpc"], "--gpc"))
     if options["dnt"] is not None:
-        changes["dnt"] = [] if options["dnt"] == NONE else _purposes(options["dnt"], "--dnt")
+        changes["dnt"] = () if options["dnt"] == NONE else tuple(_purposes(options["dnt"], "--dnt"))
     if options["google_consent"] is not None:
         changes["google_consent"] = options["google_consent"]
     if options["consent_days"] is not None:

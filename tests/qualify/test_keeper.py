@@ -15,7 +15,7 @@ from assay_collector.pql.language import read_definitions
 from assay_collector.qualify import keeper, refill
 from assay_collector.qualify.keeper import Keeper
 from assay_collector.qualify.versions import Decided, activate, retire, shadow, shadow_name, write_down
-from assay_collector.qualify.worker import Worker
+from assay_collector.qualify.worker import Qualifier, Worker
 from qualify.house import House, opened
 from qualify.wire import DAY, HOUR, NOW, START, Message, track
 from serving import wait_until
@@ -57,6 +57,9 @@ class Kept:
 
     def begin(self) -> None:
         """The collector starts: what was in memory is forgotten."""
+        self.house.qualifier = Qualifier(
+            self.house.store, NOBODY, notify=lambda *_: (), release=lambda ids: self.keeper.release(ids)
+        )
         self.keeper = Keeper(self.house.store, self.house.receiver, self.house.qualifier, show=self._show)
         self.keeper.start(NOW)
 
@@ -82,7 +85,9 @@ def kept() -> Iterator[Kept]:
 def tallied_live(messages: Sequence[Message]) -> Counter[Any]:
     catalogue = Catalogue(definitions=tuple(each.definition for each in ALL))
     with opened(catalogue) as house:
-        house.receive(messages)
+        for message in messages:
+            house.receive([message])
+        house.decide()
         return house.tallies()
 
 
@@ -97,8 +102,23 @@ messages = st.builds(
     scoring=st.sampled_from([None, True, False]),
     name=st.sampled_from(["x", 3, None]),
 )
-# What may happen, in any order: a message comes, a definition is activated, a little is filled, the process dies.
-happenings = st.one_of(messages, st.sampled_from(ALL), st.just("a little is filled"), st.just("killed"))
+# Events that wait for a grant, and grants: what waited is tallied when the grant is known.
+waiting = messages.map(lambda message: {**message, "source": "strict"})
+grants = st.builds(
+    lambda number, user: {
+        "type": "consent",
+        "messageId": f"grant-{number}",
+        "userId": user,
+        "at": START / 1e6,
+        "purposes": {"pql_scoring": "granted", "analytics": "granted"},
+    },
+    st.integers(0, 9),
+    st.sampled_from(["anna", "bert"]),
+)
+# What may happen, in any order: a message comes, a definition is activated, a little is filled, those who are due are
+# decided, the process dies.
+MOMENTS = ["a little is filled", "decided", "killed"]
+happenings = st.one_of(messages, waiting, grants, st.sampled_from(ALL), st.sampled_from(MOMENTS))
 
 
 @settings(max_examples=60)
@@ -113,6 +133,8 @@ def test_backfill_then_live_is_live_all_along(happened):
                 each.house.receive([happening])
             elif happening == "a little is filled":
                 each.keeper.step(NOW)
+            elif happening == "decided":
+                each.house.decide()
             elif happening == "killed":
                 each.begin()
             else:

@@ -213,6 +213,7 @@ def _say_changed(change: "VersionChange | None", nothing: str, format_: str) -> 
 
 def _states(store: "Store") -> dict[str, str]:
     """How far each definition is, by its content's hash: whether it decides already."""
+    from assay_collector.qualify.refill import UNDER_WAY
     from assay_collector.qualify.versions import running
 
     deciding = store.tallies.definitions()
@@ -225,6 +226,8 @@ def _states(store: "Store") -> dict[str, str]:
             states[definition.id] = f"deciding since {format_instant(known.live_at)}"
         elif left:
             states[definition.id] = f"being filled, {left} log positions to go"
+        elif UNDER_WAY in deciding:
+            states[definition.id] = "everybody is being decided anew"
         else:
             states[definition.id] = "not taken up by a collector yet"
     return states

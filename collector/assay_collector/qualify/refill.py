@@ -16,7 +16,7 @@ CHUNK_EVENTS = 200
 CHUNK_TOUCHES = 1_000
 
 # Stands among the definitions that are decided under while some are decided anew.
-_UNDER_WAY = ""
+UNDER_WAY = ""
 
 _decode = msgspec.json.Decoder().decode
 Progress = Callable[[int], None]
@@ -106,7 +106,7 @@ def decide_anew_in_portions(store: Store, catalogue: Catalogue, now: int, size: 
     if gone or any(before.get(name) != hash for name, hash in hashes.items()):
         # Broken off, or changed back, in between, some were decided by the new and some were not: that must show.
         same = {name: hash for name, hash in hashes.items() if before.get(name) == hash}
-        store.tallies.declare_definitions({**same, _UNDER_WAY: ""}, now)
+        store.tallies.declare_definitions({**same, UNDER_WAY: ""}, now)
         for entities in _portions(store.tallies.entities(), size):
             _touch(store, entities, now)
             yield len(entities)

@@ -108,6 +108,7 @@ def _document(store: "Store", found: "Simulation") -> dict[str, Any]:
         "definition": definition.id,
         "version": definition.version,
         "entity": definition.entity,
+        "monotone": definition.is_monotone,
         "running": None if active is None else active.version,
         "meansTheSame": active is not None and active.hash == definition.hash,
         "entities": found.entities,
@@ -179,6 +180,8 @@ def _print(shown: dict[str, Any], names: int) -> None:
         if backfill["signals"]
         else "  to be filled: nothing; every signal is known"
     )
+    if shown["monotone"]:
+        click.echo("  monotone: no timer is ever set for it, and no new event makes anybody leave it")
     if shown["waiting"]:
         click.echo(f"  ({shown['waiting']} decisions of the running version are still due)")
 

@@ -64,6 +64,7 @@ def minutes(*at: int) -> list[tuple[int, bytes]]:
             [(0, False), (15, True), (20, False), (35, True), (40, False), (55, True)],
         ),
         ((0,), "at most 1h", None, [(0, True), (61, False)]),
+        ((0,), "at most 0s", None, [(0, True), (1, False)]),
         ((0,), "between 1h and 2h", None, [(0, False), (60, True), (121, False)]),
         ((), "at least 1h", 0, [(60, True)]),
         ((), "at least 1h", None, []),
@@ -96,6 +97,7 @@ def test_the_time_since_counts_from_each_event_until_the_next(
         ((10,), (10,), [(10, 1)]),
         ((11,), (10,), []),
         ((50, 0), (55, 60), [(55, 1), (60, 2)]),
+        ((100, 0), (50,), [(50, 1)]),
         ((0, 100), (61, 99, 160), [(160, 1)]),
         ((), (10,), []),
     ],
@@ -125,6 +127,28 @@ def test_a_ratio_is_unknown_while_a_part_of_it_is(above: Any, below: Any, expect
     ratio = d.Ratio("load", USED, d.NamedTrait("seats", SEATS))
 
     assert Steps(expected) == values(ratio, facts({}, {USED: above, SEATS: below}))
+
+
+def test_the_score_is_worth_what_it_is():
+    """For conditions that ask for it."""
+    assert Steps(Decimal(3)) == values(d.ScorePoints(), facts({}), Steps(Decimal(3)))
+
+
+@pytest.mark.parametrize(
+    ("said", "zone"),
+    [
+        (Steps(None), None),
+        (Steps("Europe/Berlin"), "Europe/Berlin"),
+        (Steps(None, ((1, "Asia/Tokyo"), (2, "Europe/Berlin"), (3, "America/New_York"))), "America/New_York"),
+        (Steps("Europe/Berlin", ((1, "Nowhere"),)), None),
+        (Steps("Europe/Berlin", ((1, 3),)), None),
+    ],
+)
+def test_an_accounts_zone_is_the_latest_word(said: Steps[Any], zone: str | None):
+    """If that names one."""
+    made = EntityFacts(kind="account", instants=lambda _, __: (), traits={d.ZONE: said})
+
+    assert (zone, said.changes[-1][1] if said.changes else said.initial) == (made.zone, made.said_zone)
 
 
 def members(**how: Any) -> d.Members:

@@ -249,6 +249,8 @@ def ask_everything(store: Store) -> None:
         facts.items([LEAF, OTHER_LEAF], [7])
         facts.traits([LEAF, ACCOUNT], ["plan"])
         facts.consents([LEAF], ["analytics", "pql_scoring"])
+        facts.doubtful([LEAF], ["analytics", "pql_scoring"])
+        facts.waiting([LEAF])
         facts.links_of([LEAF])
         facts.acts_of([LEAF])
         facts.shared_from([LEAF])

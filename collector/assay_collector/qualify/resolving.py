@@ -1,6 +1,6 @@
 """Who is who: from the links that are stored, and the words of admins, to the people they make."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -8,6 +8,9 @@ from assay_collector.identity.identifiers import IdentifierType
 from assay_collector.identity.people import Pair, People, ends_of, pair_of, resolve
 from assay_collector.identity.rules import COMPONENT_MAX, RULE_VERSION
 from assay_collector.store import Cause, Facts, IdentityAct, LinkRow, Resolution, Touch
+
+# So many are asked for between two breaths.
+_IDS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +31,15 @@ class Component:
         return ends_of(row.claim, self.types)
 
 
-def read_component(facts: Facts, leaf: bytes, acts: Iterable[IdentityAct] = ()) -> Component:
+def read_component(
+    facts: Facts, leaf: bytes, acts: Iterable[IdentityAct] = (), breathe: Callable[[], None] = lambda: None
+) -> Component:
     """
     The component of an identifier, through links of any state.
 
     Args:
         acts: Words of admins that are not stored (yet).
+        breathe: Called every few milliseconds, so that others get their turn in between.
     """
     rows: dict[Any, LinkRow] = {}
     reached: set[bytes] = set()
@@ -42,13 +48,19 @@ def read_component(facts: Facts, leaf: bytes, acts: Iterable[IdentityAct] = ()) 
     added = [row for act in more for row in links_of_act(act)]
     while frontier:
         reached |= frontier
-        found = [*facts.links_of(sorted(frontier)), *(row for row in added if {row.low, row.high} & frontier)]
+        found: list[LinkRow] = [row for row in added if {row.low, row.high} & frontier]
+        ordered = sorted(frontier)
+        for start in range(0, len(ordered), _IDS):
+            found += facts.links_of(ordered[start : start + _IDS])
+            breathe()
         for row in found:
             known = rows.get(row.claim.key)
             rows[row.claim.key] = row if known is None or row.at < known.at else known
+        breathe()
         frontier = {end for row in found for end in (row.low, row.high, row.as_user) if end is not None} - reached
     ids = sorted(reached)
     known_types = {id: cast(IdentifierType, found.type) for id, found in facts.identifiers(ids).items()}
+    breathe()
     undone = _undone([*facts.acts_of(ids), *more]) if rows else frozenset()
     return Component(list(rows.values()), frozenset(reached), known_types, undone)
 
@@ -62,13 +74,20 @@ def links_of_act(act: IdentityAct) -> list[LinkRow]:
 
 
 def resolve_component(
-    facts: Facts, leaf: bytes, *, component_max: int = COMPONENT_MAX, acts: Iterable[IdentityAct] = ()
+    facts: Facts,
+    leaf: bytes,
+    *,
+    component_max: int = COMPONENT_MAX,
+    acts: Iterable[IdentityAct] = (),
+    breathe: Callable[[], None] = lambda: None,
 ) -> Resolution | None:
     """Who is who among everything that is linked, directly or not, to a leaf. None: it is linked to nothing."""
-    component = read_component(facts, leaf, acts)
+    component = read_component(facts, leaf, acts, breathe)
     if not component.links:
         return None
+    breathe()
     people = component.people(component_max)
+    breathe()
     # Whoever is joined by nothing (any more) is a person of its own.
     after = {id: people.person_of.get(id, id) for id in sorted(component.types.keys() | people.person_of.keys())}
     before, shared = facts.people(list(after)), facts.shared_from(list(after))

@@ -165,14 +165,10 @@ class Qualifier:
         leaves = [entry.entity for entry in entries if entry.kind == "user" and "identity" in entry.causes]
         done: set[bytes] = set()
         resolutions: list[Resolution] = []
-        with self._store.snapshot() as facts:
+        with self._store.snapshot() as facts, self._breath.held():
             for leaf in leaves:
-                with self._turn.background():
-                    resolution = (
-                        None
-                        if leaf in done
-                        else resolve_component(facts, leaf, component_max=self.identity.component_max)
-                    )
+                self._breath()
+                resolution = None if leaf in done else self._resolve(facts, leaf)
                 if resolution is not None:
                     done.update(resolution.people)
                     resolutions.append(resolution)
@@ -181,6 +177,9 @@ class Qualifier:
         self._store.agenda.resolve(resolutions, now)
         found = {touch.entity: touch.cause for resolution in resolutions for touch in resolution.touches}
         return [_with_cause(entry, found.get(entry.entity)) if entry.kind == "user" else entry for entry in entries]
+
+    def _resolve(self, facts: Facts, leaf: bytes) -> Resolution | None:
+        return resolve_component(facts, leaf, component_max=self.identity.component_max, breathe=self._breath)
 
     # --- consent ---
 

@@ -132,7 +132,11 @@ def _operations(server: Server, token: str) -> Iterator[tuple[str, Callable[[], 
         return not _due(server)
 
     yield "merge", lambda: _say(server, {"type": "identify", "userId": "ada", "anonymousId": "v1"}), is_decided
-    yield "undo", lambda: _command(server, "identity", "undo", "ada", "v1", "--by", "bench"), is_decided
+    yield (
+        "undo",
+        lambda: _command(server, "identity", "undo", "user:ada", "anonymous:v1", "--yes", "--by", "bench"),
+        is_decided,
+    )
     said = {"consent": {"categoryPreferences": {"pql_scoring": False}}}
     yield "withdrawal", lambda: _say(server, {"type": "identify", "userId": "ada", "context": said}), is_decided
     found: dict[str, str] = {}
@@ -190,7 +194,7 @@ def _due(server: Server) -> int:
     """How much is to be decided about the person and its account."""
     sql = (
         "SELECT count(*) FROM agenda JOIN identifiers ON id = entity "
-        "WHERE value IN ('ada', 'v1', 'acme') AND due_at <= unixepoch() * 1000000"
+        "WHERE value IN ('ada', 'v1', 'acme') AND due_at <= (unixepoch() + 1) * 1000000"
     )
     with closing(sqlite3.connect(f"file:{server.database}?mode=ro", uri=True, timeout=30)) as connection:
         return int(connection.execute(sql).fetchone()[0])

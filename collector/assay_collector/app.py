@@ -152,7 +152,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         worker = Worker(qualifier, clock=now, interval_seconds=settings.decide_interval_seconds, upkeep=keeper.step)
         _start(parts, "assay-qualify", worker.run)
         sweeper = Sweeper(store.retention, _periods(settings), is_read=Attention(store, now).reads)
-        _start(parts, "assay-privacy", PrivacyWorker(office, sweeper, clock=now).run)
+        _start(parts, "assay-privacy", PrivacyWorker(office, sweeper, clock=now, work_clock=worked).run)
         app.extensions[_EXTENSION] = Finalize(None, parts.pop_all().close, exitpriority=_STOP_FIRST)
     return app
 
@@ -165,6 +165,11 @@ def stop(app: Flask) -> None:
 def now() -> int:
     """Microseconds since the epoch."""
     return time.time_ns() // 1000
+
+
+def worked() -> int:
+    """How long the calling thread has worked, in microseconds."""
+    return time.thread_time_ns() // 1000
 
 
 def identity_key(settings: Settings, store: Store) -> bytes:

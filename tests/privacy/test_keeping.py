@@ -87,10 +87,10 @@ def test_pending_messages_are_never_swept(desk: Desk):
 
 
 def test_work_is_followed_by_rest():
-    """Whoever worked for 30 ms rests for 70, so that others have most of the time."""
+    """Whoever worked for 20 ms rests for 80, so that others have most of the time."""
     clock, rests = [0], []
     pace = Pace(lambda: clock[0], rests.append)
-    clock[0] += 30_000
+    clock[0] += 20_000
     pace.pause()
 
-    assert [0.07] == [round(rest, 6) for rest in rests]
+    assert [0.08] == [round(rest, 6) for rest in rests]

@@ -284,7 +284,7 @@ def _subject(value: str, namespace: str | None, type_: str | None) -> "Subject":
 def _rest() -> Any:
     from assay_collector.privacy.worker import Pace
 
-    return Pace(lambda: time.monotonic_ns() // 1000, time.sleep).pause
+    return Pace(lambda: time.thread_time_ns() // 1000, time.sleep).pause
 
 
 def _request_id(text: str) -> bytes:

@@ -14,8 +14,8 @@ log = logging.getLogger("assay_collector.privacy")
 LOOK_SECONDS = 1.0
 SWEEP_EVERY = 3_600 * SECOND
 SWEEP_ROWS = 200
-# Erasing takes at most this share of the time, so that whoever writes beside it has the rest.
-BUSY_SHARE = 0.3
+# Erasing takes at most this share of a processor's time, so that whoever writes beside it has the rest.
+BUSY_SHARE = 0.2
 PAUSE_SECONDS_MIN = 0.002
 
 
@@ -73,7 +73,7 @@ class Pace:
     def __init__(self, clock: Callable[[], int], rest: Callable[[float], object]) -> None:
         """
         Args:
-            clock: Microseconds.
+            clock: Microseconds of work done, best the thread's own: who waits for others need not rest for it.
             rest: Waits so many seconds.
         """
         self._clock = clock
@@ -94,7 +94,15 @@ class Pace:
 class PrivacyWorker:
     """Carries erasures on, whoever entered them, and sweeps now and then."""
 
-    def __init__(self, office: Office, sweeper: Sweeper, *, clock: Callable[[], int]) -> None:
+    def __init__(
+        self, office: Office, sweeper: Sweeper, *, clock: Callable[[], int], work_clock: Callable[[], int]
+    ) -> None:
+        """
+        Args:
+            clock: The time now.
+            work_clock: How much this thread has worked, in microseconds.
+        """
+        self._work_clock = work_clock
         self._office = office
         self._sweeper = sweeper
         self._clock = clock
@@ -102,7 +110,7 @@ class PrivacyWorker:
 
     def run(self, stopping: threading.Event) -> None:
         """Until told to stop; what is under way then goes on at the next start."""
-        pace = Pace(self._clock, stopping.wait)
+        pace = Pace(self._work_clock, stopping.wait)
         while not stopping.is_set():
             try:
                 self._round(stopping, pace)

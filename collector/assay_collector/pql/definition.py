@@ -442,8 +442,14 @@ class Definition:
 
     @cached_property
     def observed(self) -> Signal:
-        """Any event of the entity: since the first, it is observed."""
-        return Signal(self.entity, "count", Matcher(()))
+        """Any event of the entity: since the first, it is observed. One that is tallied anyway, where there is one."""
+        own = (signal for subject in self.subjects for signal in signals_of(subject))
+        return next(filter(self._sees_every_event, own), Signal(self.entity, "count", Matcher(())))
+
+    def _sees_every_event(self, signal: Signal) -> bool:
+        # Every event has somebody who did it, and may lack any other property.
+        is_of_all = signal.aggregate != "distinct" or signal.of == "user_id"
+        return is_of_all and signal.scope == self.entity and signal.matcher == Matcher(())
 
     @cached_property
     def traits(self) -> frozenset[Trait]:

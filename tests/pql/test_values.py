@@ -240,3 +240,36 @@ def test_points_that_decay_end_with_their_window():
 
     assert found.at(START + 7 * DAY - 1) > 4
     assert (START + 7 * DAY, Decimal(0)) == found.changes[-1]
+
+
+def of_values(signal: d.Signal, *seen: tuple[int, str]) -> EntityFacts:
+    found = [Occurrence(START + at * MINUTE, b"%d" % at, ADA, value) for at, value in seen]
+    return EntityFacts(kind="account", instants=lambda _, __: (), occurrences=lambda _: found)
+
+
+@pytest.mark.parametrize(
+    ("window", "half_life", "expected"),
+    [
+        (d.Ever(), None, [(0, 8), (30, 16)]),
+        (d.Rolling(2 * HOUR), None, [(0, 8), (30, 16), (150, 8), (190, 0)]),
+        # Of two that are present, the one that came first is the first to go.
+        (d.Rolling(2 * HOUR), HOUR, [(0, 8), (30, 16), (60, 12), (90, 8), (120, 6), (150, 2), (190, 0)]),
+    ],
+)
+def test_a_value_gives_points_once_for_as_long_as_it_is_present(
+    window: d.Window, half_life: int | None, expected: list[tuple[int, int]]
+):
+    """However often it is seen meanwhile."""
+    signal = d.Signal("account", "distinct", d.Matcher(("Tried",)), "of")
+    item = d.Points(Decimal(8), each=d.Use("kinds", signal, window), half_life=half_life)
+    found = score_values(score(item), of_values(signal, (0, "x"), (30, "y"), (70, "x")), lambda _: Steps(None))
+
+    assert expected == changes_of(found)
+
+
+def test_points_that_do_not_decay_end_with_their_window():
+    """Each event's with its own."""
+    item = d.Points(Decimal(4), each=d.Use("tried", TRIED, d.Rolling(HOUR)))
+    found = score_values(score(item), facts({TRIED.id: minutes(0, 30)}), lambda _: Steps(None))
+
+    assert [(0, 4), (30, 8), (60, 4), (90, 0)] == changes_of(found)

@@ -263,7 +263,7 @@ class Settings:
     plan: Path | None = _declare(
         _PATH, None, "The folder of the tracking plan; without one, every event is taken as it is."
     )
-    definitions: Path | None = _declare(_PATH, None, "The folder of definitions; without one, what was registered runs.")
+    definitions: Path | None = _declare(_PATH, None, "The folder of definitions; without one, what is registered runs.")
     host: str = _declare(_TEXT, "127.0.0.1", "The address to listen at; 0.0.0.0 is every IPv4 address of the machine.")
     port: int = _declare(_whole(0, 65535), 8080, "The TCP port to listen at; 0 takes a free one.")
     threads: int = _declare(

@@ -532,7 +532,7 @@ class Agenda(Protocol):
         """How many links do not stand, by reason; those refused at the door too."""
 
     def qualified(self, *, definition: str | None, limit: int, offset: int) -> Sequence[Transition]:
-        """For every open episode, the transition that speaks; latest effective first. Shadows only where one is named."""
+        """For every open episode, the transition that speaks, latest effective first; of shadows if one is named."""
 
     def backlog(self, now: int) -> tuple[int, int]:
         """How many entries are due, and for how long the longest has waited (microseconds)."""

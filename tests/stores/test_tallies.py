@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from assay.contract.times import HOUR
 from assay_collector.store import Deciding, Filling, Mark, Store, StoreUnavailable, TraitChange
-from builders import ACCOUNT, LEAF, NOW, OTHER_LEAF, admission, an_id, decided, event_row, mark, touch, transition
+from builders import ACCOUNT, LEAF, NOW, OTHER_LEAF, admission, an_id, decided, mark, touch, transition
 
 _ids = count(1)
 

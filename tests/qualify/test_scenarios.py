@@ -382,7 +382,8 @@ def test_an_event_that_was_refused_stays_out(house: House):
 def test_an_hour_that_is_read_again_leaves_out_what_was_refused(house: House):
     """Of five tasks of one hour the second was refused, so the third that counts is the fourth."""
     second = track("Task Assigned", START + 2 * HOUR + 1, "ada", scoring=False)
-    house.take_in(SIGNED_UP, PROJECT, second, *tasks(4), identify(START + DAY, "ada", scoring=True))
+    granted = times(4, "Task Assigned", START + 2 * HOUR, "ada", scoring=True)
+    house.take_in(SIGNED_UP, PROJECT, second, *granted, identify(START + DAY, "ada", scoring=True))
 
     assert {"ada": START + 2 * HOUR + 2 * MINUTE} == house.since("trial-activation")
 

@@ -47,6 +47,7 @@ def plan(resolved: Resolved, file: Path, weeks: int, names: int, format_: str) -
     """See the command's help."""
     # Needs the collector extra.
     from assay.plans import load_plan
+    from assay_collector.app import identity_rules
     from assay_collector.cli.candidates import read_file
     from assay_collector.qualify.planning import simulate
 
@@ -64,6 +65,7 @@ def plan(resolved: Resolved, file: Path, weeks: int, names: int, format_: str) -
                 candidate.project,
                 now=now(),
                 weeks=weeks,
+                identity=identity_rules(settings),
                 report=_Bar(bar).report,
             )
         document = _document(store, found) | candidate.to_json()

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from assay.contract.times import DAY
+from assay_collector.identity.rules import DEFAULT_IDENTITY_RULES, IdentityRules
 from assay_collector.pql.comparators import parse_comparator
 from assay_collector.pql.decision import EntityFacts, decide
 from assay_collector.pql.definition import Catalogue, Definition, EntityKind, Ever, Matcher, Project, Signal, Use
@@ -120,6 +121,7 @@ def simulate(
     *,
     now: int,
     weeks: int = 8,
+    identity: IdentityRules = DEFAULT_IDENTITY_RULES,
     report: Report = lambda *_: None,
 ) -> Simulation:
     """
@@ -135,7 +137,8 @@ def simulate(
     with store.snapshot() as stored:
         filled = store.tallies.filled()
         overlay = _tallied(store, [signal for signal in studied.signals if signal.id not in filled], report)
-        study = _Study(studied, outcome, laid_over(stored, overlay), now, among=store.tallies.definitions())
+        among = store.tallies.definitions()
+        study = _Study(studied, outcome, laid_over(stored, overlay), now, among=among, identity=identity)
         with _settled():
             study.run(_subjects(store, stored, overlay, studied.entity, report))
         new = [signal for signal in candidate.signals if signal.id not in filled]
@@ -189,7 +192,13 @@ class _Study:
     """Collects what is found of one entity after the other."""
 
     def __init__(
-        self, definition: Definition, outcome: Outcome, facts: Facts, now: int, among: Collection[str]
+        self,
+        definition: Definition,
+        outcome: Outcome,
+        facts: Facts,
+        now: int,
+        among: Collection[str],
+        identity: IdentityRules,
     ) -> None:
         """
         Args:
@@ -200,7 +209,7 @@ class _Study:
         self._outcome = outcome
         self._facts = facts
         self._now = now
-        self._gatherer = Gatherer(Catalogue(definitions=(definition,)))
+        self._gatherer = Gatherer(Catalogue(definitions=(definition,)), identity=identity)
         self._moments: dict[bytes, tuple[Moment, ...]] = {}
         self._said: dict[str, tuple[set[bytes], set[bytes]]] = {}  # definition -> who qualifies, who ever did
         self._entities = 0

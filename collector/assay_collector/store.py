@@ -869,7 +869,7 @@ class Rights(Protocol):
         """Everything held about a person, every table: (table, row), JSON columns as bytes of msgspec.Raw."""
 
     def forgotten(self) -> Sequence[tuple[bytes, Sequence[bytes]]]:
-        """The erasures (request, subjects) on record outside the database that it does not know: it is an older copy."""
+        """The erasures (request, subjects) on record outside the database that it, an older copy, does not know of."""
 
 
 RetentionClass = Literal["quarantine", "conflicts", "outbox"]

@@ -53,6 +53,8 @@ CHEAP = 2_000
 REST_FACTOR = 10
 REST_MAX = 60_000_000
 DEAR = 5_000
+# What a round decides is written after so many microseconds at the latest, so that nobody waits for all the others.
+ROUND_MAX = 200_000
 # What a person's entry may be due for without concerning anybody's account.
 _OWN_CAUSES = frozenset({"event", "timer", "account"})
 
@@ -86,6 +88,7 @@ class Qualifier:
         """
         self._stopwatch = stopwatch
         self._breath = Breath(store.turn, stopwatch)
+        self._is_behind = False  # after the last round somebody was still due
         self._resting: dict[tuple[EntityKind, bytes], int] = {}
         self._store = store
         self.identity = identity
@@ -123,6 +126,7 @@ class Qualifier:
         Returns:
             How many agenda entries were settled; 0: nobody is due.
         """
+        self._is_behind = False
         self._resting = {} if anybody else {who: until for who, until in self._resting.items() if until > now}
         entries: Sequence[AgendaEntry] = [
             entry
@@ -134,9 +138,15 @@ class Qualifier:
         entries = self._resolve_identities(entries, now)
         self._release([entry.entity for entry in entries if entry.kind == "user" and "consent" in entry.causes])
         with self._store.snapshot() as facts:
-            decided = self._decide_all(facts, entries, now)
+            decided = self._decide_all(facts, entries, now, at_most=ROUND_MAX)
         self._store.agenda.complete(decided, now)
+        self._is_behind = len(entries) >= ROUND_ENTRIES or len(decided) < len(entries)
         return len(decided)
+
+    def take_a_round(self, now: int) -> bool:
+        """One round; says whether somebody is due still."""
+        self.run_once(now)
+        return self._is_behind
 
     def run_until_idle(self, clock: Callable[[], int]) -> int:
         """Rounds until nobody is due. Returns how many entries were settled."""
@@ -199,13 +209,19 @@ class Qualifier:
 
     # --- decisions ---
 
-    def _decide_all(self, facts: Facts, entries: Sequence[AgendaEntry], now: int) -> list[Decided]:
+    def _decide_all(
+        self, facts: Facts, entries: Sequence[AgendaEntry], now: int, *, at_most: int | None = None
+    ) -> list[Decided]:
+        """The entries decided; after so many microseconds the rest is left for another round."""
         decided: list[Decided] = []
+        started = self._stopwatch()
         with self._breath.held():
             for group in _by_subject(facts, entries):
                 begun = self._stopwatch()
                 decided += self._decide_group(facts, group, now)
                 self._rest(group, now, self._stopwatch() - begun)
+                if at_most is not None and self._stopwatch() - started > at_most:
+                    break
                 self._breath()
         return decided
 
@@ -396,7 +412,7 @@ class Worker:
         """Whether there is more to be done."""
         # Each for itself: a definition that cannot be taken up must not keep the others from deciding.
         has_more = self._attempt(lambda: self._upkeep(self._clock()))
-        return self._attempt(lambda: self._qualifier.run_once(self._clock()) >= ROUND_ENTRIES) or has_more
+        return self._attempt(lambda: self._qualifier.take_a_round(self._clock())) or has_more
 
     def _attempt(self, work: Callable[[], bool]) -> bool:
         try:

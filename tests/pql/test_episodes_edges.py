@@ -51,6 +51,13 @@ def test_what_begins_anew_after_the_exit_is_free_of_it():
     )
 
 
+def test_a_lapse_before_the_exit_frees_nobody_of_it():
+    """Who still holds waits until what ended it is over, and holds out anew from there."""
+    assert [(1, "qualified", 13), (1, "exited", 20), (2, "qualified", 43)] == steps_of(
+        truth((2, 4), (10, None)), must_end=truth((20, 40)), requalify_after=0, hold=3
+    )
+
+
 def test_a_mark_is_the_peak_within_its_own_episode():
     """Neither of what came between the episodes, nor of the instant of the end; and the greatest, not the least."""
     users = Steps(0, ((10, 20), (15, 12), (20, 100), (24, 20), (28, 31), (35, 33), (40, 32), (70, 49), (80, 50)))

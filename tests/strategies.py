@@ -3,10 +3,10 @@
 from hypothesis import strategies as st
 
 from assay.contract.messages import MESSAGE_TYPES
+from assay.contract.times import INSTANT_MAX, INSTANT_MIN, format_instant
 
 # A statement of consent has fields of its own.
 WIRE_TYPES = [type for type in MESSAGE_TYPES if type != "consent"]
-from assay.contract.times import INSTANT_MAX, INSTANT_MIN, format_instant
 
 texts = st.text(st.characters(exclude_categories=()), max_size=8)
 odd_numbers = st.floats() | st.integers() | st.sampled_from([10**25, -(10**40), 1e300, 2**63])

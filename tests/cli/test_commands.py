@@ -144,7 +144,16 @@ def test_a_source_is_changed_by_what_is_named(assay):
     assay("keys", "sources", "create", "web", "--unplanned", "allow", "--consent", "analytics=opt_in")
 
     assay(
-        "keys", "sources", "change", "web", "--name", "Web", "--consent", "pql_scoring=exempt", "--category", "C2=analytics, enrichment"
+        "keys",
+        "sources",
+        "change",
+        "web",
+        "--name",
+        "Web",
+        "--consent",
+        "pql_scoring=exempt",
+        "--category",
+        "C2=analytics, enrichment",
     )
 
     (source,) = read(assay, "keys", "sources", "list")

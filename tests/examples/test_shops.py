@@ -105,7 +105,9 @@ def test_the_fastapi_service(tmp_path):
 
         assert [("team-at-work", "acme")] == shops.leads()
         # 2 x (identify, group, export), 8 documents, 2 invitations of two events each
-        assert {"stored": 18, "duplicates": 0, "conflicts": 0, "quarantined": {}, "refused": {}} == shops.ask("/v1/counts")
+        assert {"stored": 18, "duplicates": 0, "conflicts": 0, "quarantined": {}, "refused": {}} == shops.ask(
+            "/v1/counts"
+        )
 
 
 def work_in(shops: Street, name: str, documents: int, invitees: list[str]) -> None:

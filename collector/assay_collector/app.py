@@ -211,7 +211,7 @@ def privacy_office(store: Store, settings: Settings, identify: Identify) -> Offi
         endpoints=[webhook.name for webhook in settings.webhooks],
         due_days=settings.privacy_due_days,
         keeps_suppressed_events=settings.suppressed_events == "keep",
-        new_id=lambda: bytes.fromhex(uuid7(now(), secrets.token_bytes(10)).replace("-", "")),
+        new_id=_new_id,
         clock=now,
     )
 
@@ -230,7 +230,7 @@ def _receiver(store: SQLiteStore, loaded: Loaded, settings: Settings, identify: 
         ),
         loaded.plan,
         new_message_id=lambda: uuid7(now(), secrets.token_bytes(10)),
-        new_quarantine_id=lambda: bytes.fromhex(uuid7(now(), secrets.token_bytes(10)).replace("-", "")),
+        new_quarantine_id=_new_id,
         turn=store.turn,
         personal_data=personal_data,
     )
@@ -277,10 +277,7 @@ def _qualifier(
         external_id = identifier.value if identifier else None
         return webhook_messages(transition, external_id=external_id, endpoints=loaded.endpoints, now=now())
 
-    def stopwatch() -> int:
-        return time.thread_time_ns() // 1000
-
-    return Qualifier(store, Catalogue(), notify=notify, identity=rules, release=release, stopwatch=stopwatch)
+    return Qualifier(store, Catalogue(), notify=notify, identity=rules, release=release, stopwatch=worked)
 
 
 def _start_deliver(parts: ExitStack, store: Store, loaded: Loaded) -> None:

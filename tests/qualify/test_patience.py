@@ -13,7 +13,7 @@ from assay_collector.pql.matching import CompiledSignal
 from assay_collector.pql.patience import Happened, Patience, bits_of, patience_of
 from qualify.whole import AS_OF, DEFINITIONS, HISTORIES, HORIZON
 
-MANY = settings(max_examples=settings.default.max_examples * 3, phases=[Phase.generate])
+MANY = settings(phases=[Phase.generate])
 History = list[dict[str, Any]]
 
 NAMES = st.sampled_from(["Made", "Shared", "Signed Up", "Paid", "Other"])

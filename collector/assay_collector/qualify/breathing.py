@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 from assay_collector.store import Turn
 
-SECTION_MICROSECONDS = 2_000
+SECTION_MICROSECONDS = 400
 
 
 class Breath:

@@ -9,6 +9,9 @@ from contextlib import contextmanager
 # it gets about one turn in as many milliseconds.
 PATIENCE_SECONDS = 0.005
 LOOK_SECONDS = 0.0005
+# Where others have had turns of late, background work rests this long before each of its own. The lock alone is not
+# enough: whoever comes back from the disk waits for the interpreter, and a thread that computes gives that up late.
+REST_SECONDS = 0.002
 
 
 class Turns:
@@ -22,8 +25,11 @@ class Turns:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._waiting = 0
+        self._taken = 0  # turns of others than background work
+        self._looked_at = 0  # how many of them there had been when background work last asked
 
     def __enter__(self) -> None:
+        self._taken += 1
         if not self._lock.acquire(blocking=False):
             # Not exact under a race, and need not be: it only decides who is polite to whom.
             self._waiting += 1
@@ -36,8 +42,11 @@ class Turns:
     @contextmanager
     def background(self) -> Iterator[None]:
         """A turn for work that can wait: others go first, for a few milliseconds at most."""
+        if self._taken != self._looked_at:
+            self._looked_at = self._taken
+            time.sleep(REST_SECONDS)
         deadline = time.monotonic() + PATIENCE_SECONDS
         while (self._waiting > 0 or self._lock.locked()) and time.monotonic() < deadline:
             time.sleep(LOOK_SECONDS)
-        with self:
+        with self._lock:
             yield

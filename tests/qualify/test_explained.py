@@ -187,8 +187,10 @@ def duration(text: str) -> int:
 def test_learning_a_trait_never_turns_what_is_true_into_unknown(
     definition: Definition, history: History, as_of: int, plan: str, seats: int
 ):
-    """Nor does unknown ever qualify; which variant an entity is, is another question."""
+    """Nor does unknown ever qualify; which variant an entity is, and whether a trait is known, are other questions."""
     assume(not definition.variants)
+    # Of a trait that nobody told it is false, not unknown, that it is known: learning it is a change, not a loss.
+    assume("is known" not in repr(definition))
     silent = [e for e in history if not any(key.endswith((".plan", ".seats")) for key in e.get("traits", ()))]
     of = definition.entity
     learnt = {"t": format_instant(START - DAY), "user": "ada", "traits": {f"{of}.plan": plan, f"{of}.seats": seats}}

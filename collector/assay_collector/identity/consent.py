@@ -130,7 +130,7 @@ def allowed_spans(words: Iterable[Word], speakers: Collection[bytes]) -> Spans:
         while coming and coming[0].at <= at:
             word = coming.popleft()
             latest[word.purpose, word.subject] = word
-            may_turn = may_turn or (word.state == "granted") == (since is None)
+            may_turn = may_turn or (word.state not in _REFUSALS if since is None else not _is_plain_yes(word))
         if not may_turn:
             continue
         is_refused = forbids(list(latest.values()), speakers, at)
@@ -182,11 +182,16 @@ def _is_answered(word: Word, spoken_at: int | None, speakers: Collection[bytes],
     return spoken_at > word.at or (not is_no and word.subject not in speakers)
 
 
+def _is_plain_yes(word: Word) -> bool:
+    return word.state == "granted" and word.expires_at is None
+
+
 def _standing(word: Word, now: int, *, is_refused: bool = False) -> Standing:
     return Standing(effective_state(word, now), is_refused, word.at, word.subject)
 
 
-def _order(word: Word) -> tuple[int, int, bytes, int, bool]:
+def _order(word: Word) -> tuple[int, int, bytes, int, bool, bytes]:
     # Of two grants at one instant the shorter is the more restrictive.
     ends = -word.expires_at if word.expires_at is not None else -(1 << 63)
-    return word.at, _RANK[word.state], word.event_id or b"", ends, word.policy == "opt_in"
+    # One message may be the word of several identifiers.
+    return word.at, _RANK[word.state], word.event_id or b"", ends, word.policy == "opt_in", word.subject

@@ -40,7 +40,7 @@ test-browser: $(VENV)/installed ## the tests that send through a browser; they n
 	@cd tests/e2e/browser && npm install --silent --no-package-lock --no-audit --no-fund --ignore-scripts && node find.js
 	$(BIN)/python -m pytest -q -m browser tests/e2e
 
-soak: $(VENV)/installed ## every property with TIMES=10 times its usual examples; some twenty minutes on two cores
+soak: $(VENV)/installed ## every property with TIMES=10 times its usual examples; takes long
 	@echo "Each property with $(TIMES) times its usual examples, drawn anew; make soak TIMES=100 runs for hours"
 	ASSAY_SOAK=$(TIMES) $(BIN)/python -m pytest -q -n auto --dist loadgroup -m 'hypothesis or soak'
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from assay_collector.pql.definition import Catalogue
 from assay_collector.pql.language import read_definitions
-from assay_collector.qualify import keeper, refill
+from assay_collector.qualify import refill
 from assay_collector.qualify.keeper import Keeper
 from assay_collector.qualify.versions import Decided, activate, retire, shadow, shadow_name, write_down
 from assay_collector.qualify.worker import Qualifier, Worker
@@ -50,8 +50,9 @@ ALL = [tasks(2), written("files", FILES), written("team", TEAM), written("anythi
 class Kept:
     """A house with a keeper; `told` are those whom an endpoint would hear of."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: House, **options: int) -> None:
         self.house = house
+        self._options = options
         self.shown = NOBODY
         self.begin()
 
@@ -60,7 +61,8 @@ class Kept:
         self.house.qualifier = Qualifier(
             self.house.store, NOBODY, notify=lambda *_: (), release=lambda ids: self.keeper.release(ids)
         )
-        self.keeper = Keeper(self.house.store, self.house.receiver, self.house.qualifier, show=self._show)
+        house = self.house
+        self.keeper = Keeper(house.store, house.receiver, house.qualifier, show=self._show, **self._options)
         self.keeper.start(NOW)
 
     def _show(self, catalogue: Catalogue) -> None:
@@ -77,9 +79,9 @@ class Kept:
 
 
 @contextmanager
-def kept() -> Iterator[Kept]:
+def kept(**options: int) -> Iterator[Kept]:
     with opened(NOBODY) as house:
-        yield Kept(house)
+        yield Kept(house, **options)
 
 
 def tallied_live(messages: Sequence[Message]) -> Counter[Any]:
@@ -392,10 +394,9 @@ def test_what_cannot_be_taken_up_keeps_nobody_from_being_decided(caplog: pytest.
     assert "assay.decide_failed" in caplog.text
 
 
-def test_a_change_that_is_taken_back_half_way_leaves_nobody_behind(monkeypatch: pytest.MonkeyPatch):
+def test_a_change_that_is_taken_back_half_way_leaves_nobody_behind():
     """Bug: who had been decided by the version in between stayed so."""
-    monkeypatch.setattr(keeper, "TOUCHES_A_STEP", 2)
-    with kept() as each:
+    with kept(touches_a_step=2) as each:
         each.house.receive([track("Task Assigned", START + n, f"u{m}") for m in range(9) for n in range(2)])
         activate(each.register, tasks(2), BY)
         settle_slowly(each)
@@ -411,10 +412,9 @@ def test_a_change_that_is_taken_back_half_way_leaves_nobody_behind(monkeypatch: 
         assert before == each.house.since("tasks")
 
 
-def test_whoever_has_something_new_does_not_wait_behind_everybody(monkeypatch: pytest.MonkeyPatch):
+def test_whoever_has_something_new_does_not_wait_behind_everybody():
     """A new definition concerns all; they are decided anew a few at a time."""
-    monkeypatch.setattr(keeper, "TOUCHES_A_STEP", 2)
-    with kept() as each:
+    with kept(touches_a_step=2) as each:
         each.house.receive([track("Task Assigned", START, f"u{m}") for m in range(9)])
         each.house.decide()
         activate(each.register, tasks(1), BY)

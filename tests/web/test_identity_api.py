@@ -4,12 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from whole_app import running
 
-from assay_collector.app import create_app, stop
-from assay_collector.keys import ENTROPY_BYTES, KeyKind, new_key
-from assay_collector.settings import Settings
-from assay_collector.store import Source, Store
-from assay_collector.stores.sqlite.store import SQLiteStore
 from serving import wait_until
 
 PAIR = ["user:ada", "anonymous:v1"]
@@ -40,25 +36,20 @@ class Door:
 
 @pytest.fixture
 def door(tmp_path) -> Iterator[Door]:
-    store = SQLiteStore(tmp_path / "assay.db")
-    store.keyring.put_source(Source(id="web", name="web"), 0)
-    key, token = (a_key(store, kind, source) for kind, source in (("server", "web"), ("admin", None)))
-    store.close()
-    app = create_app(Settings(database=tmp_path / "assay.db"))
-    door = Door(app, key, token)
-    door.send(
-        {"type": "identify", "userId": "ada", "anonymousId": "v1", "messageId": "m1", "traits": {"name": "Lovelace"}},
-        {"type": "identify", "userId": "bob", "messageId": "m2"},
-    )
-    wait_until(door.is_one)
-    yield door
-    stop(app)
-
-
-def a_key(store: Store, kind: KeyKind, source: str | None) -> str:
-    secret, key = new_key(kind, source, entropy=kind.encode().ljust(ENTROPY_BYTES, b"."), now=0)
-    store.keyring.put_key(key)
-    return secret
+    with running(tmp_path / "assay.db") as parts:
+        door = Door(*parts)
+        door.send(
+            {
+                "type": "identify",
+                "userId": "ada",
+                "anonymousId": "v1",
+                "messageId": "m1",
+                "traits": {"name": "Lovelace"},
+            },
+            {"type": "identify", "userId": "bob", "messageId": "m2"},
+        )
+        wait_until(door.is_one)
+        yield door
 
 
 def test_a_person_is_shown_by_any_of_its_ids(door: Door):

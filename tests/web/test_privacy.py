@@ -5,12 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from whole_app import running
 
-from assay_collector.app import create_app, stop
-from assay_collector.keys import ENTROPY_BYTES, KeyKind, new_key
-from assay_collector.settings import Settings
-from assay_collector.store import Source, Store
-from assay_collector.stores.sqlite.store import SQLiteStore
 from serving import wait_until
 
 
@@ -38,24 +34,13 @@ class Door:
 
 @pytest.fixture
 def door(tmp_path) -> Iterator[Door]:
-    store = SQLiteStore(tmp_path / "assay.db")
-    store.keyring.put_source(Source(id="web", name="web"), 0)
-    key, token = (a_key(store, kind, source) for kind, source in (("server", "web"), ("admin", None)))
-    store.close()
-    app = create_app(Settings(database=tmp_path / "assay.db"))
-    door = Door(app, key, token)
-    door.send(
-        {"type": "identify", "userId": "ada", "anonymousId": "v1", "traits": {"name": "Lovelace"}},
-        {"type": "track", "userId": "ada", "event": "Made"},
-    )
-    yield door
-    stop(app)
-
-
-def a_key(store: Store, kind: KeyKind, source: str | None) -> str:
-    secret, key = new_key(kind, source, entropy=kind.encode().ljust(ENTROPY_BYTES, b"."), now=0)
-    store.keyring.put_key(key)
-    return secret
+    with running(tmp_path / "assay.db") as parts:
+        door = Door(*parts)
+        door.send(
+            {"type": "identify", "userId": "ada", "anonymousId": "v1", "traits": {"name": "Lovelace"}},
+            {"type": "track", "userId": "ada", "event": "Made"},
+        )
+        yield door
 
 
 def test_an_erasure_is_in_force_when_the_answer_comes(door: Door):

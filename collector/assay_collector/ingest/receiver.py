@@ -257,6 +257,7 @@ def _stored(admission: Admission, status: str) -> Outcome:
         return Outcome(admission.event.message_id, "refused", status, _REFUSED[status])
     code = "message_id_taken" if status == "conflict" else None
     traffic = admission.traffic if status == "stored" else None
+    # What is left by now is a status of an outcome as well; that the refusals are gone, the type cannot tell.
     return Outcome(admission.event.message_id, status, code, traffic=traffic)  # type: ignore[arg-type]
 
 

@@ -47,12 +47,20 @@ class Keeper:
     """Brings into force what the register says."""
 
     def __init__(
-        self, store: Store, ingest: Ingest, qualifier: Qualifier, *, show: Callable[[Catalogue], None]
+        self,
+        store: Store,
+        ingest: Ingest,
+        qualifier: Qualifier,
+        *,
+        show: Callable[[Catalogue], None],
+        touches_a_step: int = TOUCHES_A_STEP,
     ) -> None:
         """
         Args:
             show: Told which definitions decide, for whoever explains verdicts.
+            touches_a_step: How many entities are put on the agenda at a time.
         """
+        self._touches_a_step = touches_a_step
         self._store = store
         self._ingest = ingest
         self._qualifier = qualifier
@@ -99,7 +107,7 @@ class Keeper:
         """Have a few more be decided anew. False: everybody is on the agenda."""
         assert self._touching is not None
         due, _ = self._store.agenda.backlog(now)
-        if due >= TOUCHES_A_STEP:
+        if due >= self._touches_a_step:
             return True
         try:
             has_more = next(self._touching, None) is not None
@@ -144,7 +152,7 @@ class Keeper:
         }
         self._qualifier.use(self._wanted.all, live_at)
         self._show(self._wanted.active)
-        self._touching = decide_anew_in_portions(self._store, self._wanted.all, now, TOUCHES_A_STEP)
+        self._touching = decide_anew_in_portions(self._store, self._wanted.all, now, self._touches_a_step)
         log.info("assay.definitions_in_force", extra={"revision": self._revision, "definitions": sorted(live_at)})
 
     def _settle(self) -> None:

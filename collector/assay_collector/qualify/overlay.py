@@ -138,13 +138,15 @@ class _Ahead:
 
     def _rows(self, name: str, ask: Callable[..., Any], ids: Sequence[bytes], *rest: Sequence[Any]) -> Sequence[Any]:
         if not self._known.issuperset(ids):
-            return ask(ids, *rest)  # type: ignore[no-any-return]
+            found_there: Sequence[Any] = ask(ids, *rest)
+            return found_there
         found = self._keep(name, tuple(map(tuple, rest)), lambda: _by(_OWNERS[name], ask(self._ids, *rest)))
         return [row for id in dict.fromkeys(ids) for row in found.get(id, ())]
 
     def _mapping(self, name: str, ask: Callable[..., Any], ids: Sequence[bytes]) -> Mapping[bytes, Any]:
         if not self._known.issuperset(ids):
-            return ask(ids)  # type: ignore[no-any-return]
+            found_there: Mapping[bytes, Any] = ask(ids)
+            return found_there
         found = self._keep(name, None, lambda: ask(self._ids))
         return {id: found[id] for id in ids if id in found}
 

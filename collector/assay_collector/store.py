@@ -362,6 +362,9 @@ class Facts(Protocol):
     def items(self, entities: Sequence[bytes], signals: Sequence[int]) -> Sequence[TallyItem]:
         """Distinct values of these entities and signals."""
 
+    def marked(self, entities: Sequence[bytes], signals: Sequence[int]) -> frozenset[int]:
+        """Which of these signals any of these entities has a tally row of. Costs the same however many rows."""
+
     def traits(self, entities: Sequence[bytes], keys: Sequence[str]) -> Sequence[TraitChange]:
         """The history of these traits."""
 

@@ -56,14 +56,14 @@ class Kept:
         self.shown = NOBODY
         self.begin()
 
-    def begin(self) -> None:
+    def begin(self, now: int = NOW) -> None:
         """The collector starts: what was in memory is forgotten."""
         self.house.qualifier = Qualifier(
             self.house.store, NOBODY, notify=lambda *_: (), release=lambda ids: self.keeper.release(ids)
         )
         house = self.house
         self.keeper = Keeper(house.store, house.receiver, house.qualifier, show=self._show, **self._options)
-        self.keeper.start(NOW)
+        self.keeper.start(now)
 
     def _show(self, catalogue: Catalogue) -> None:
         self.shown = catalogue
@@ -327,6 +327,25 @@ def test_what_comes_late_is_judged_by_the_version_that_was_in_force(spliced: Kep
     assert expected == spliced.house.standing()["tasks", "user", "carl"]
     versions = {row.step: row.definition_version for row in spliced.house.ledger() if row.effective_at >= START + 1}
     assert {"qualified": 1, "exited": 2} == versions
+
+
+def test_a_splice_onto_other_events_outlives_its_overlap():
+    """What the version before was read from is kept up for as long as it speaks for the time before."""
+    with kept() as each:
+        activate(each.register, tasks(2), BY)
+        each.house.receive([track("Task Assigned", START + n, "anna") for n in range(2)])
+        each.settle(START + HOUR)
+        files = written("tasks", FILES + SPLICE.format(), 2)
+        activate(each.register, files, BY)
+        each.settle(NOW)
+        before = each.house.standing()["tasks", "user", "anna"]
+        later = NOW + 8 * DAY
+        each.begin(later)
+        each.house.receive([track("File Uploaded", later, "anna", name="x")], now=later)
+        each.settle(later)
+
+        assert START + 1 == before[1, "qualified"]
+        assert before == each.house.standing()["tasks", "user", "anna"]
 
 
 def test_during_the_overlap_the_version_before_goes_on_as_a_shadow(spliced: Kept):

@@ -52,6 +52,18 @@ def test_tallies_and_items_are_those_asked_for(store: Store):
         assert [] == list(facts.tallies([], [7])) == list(facts.tallies([LEAF], []))
 
 
+def test_which_signals_were_marked_at_all(store: Store):
+    """Of these, by any of these entities."""
+    many = [an_id(n) for n in range(100, 230)]
+    marks = [mark(entity=LEAF, signal=7), mark(entity=LEAF, signal=7, at=NOW - 5), mark(entity=many[-1], signal=8)]
+    store.events.commit([admission(marks=tuple(marks))], [])
+
+    with store.snapshot() as facts:
+        assert {7} == facts.marked([LEAF], [7, 8, 9])
+        assert {7, 8} == facts.marked([*many, LEAF], [9, 8, 7])
+        assert set() == facts.marked([LEAF], [8]) == facts.marked([], [7]) == facts.marked([LEAF], [])
+
+
 def test_the_history_of_a_trait_is_kept(store: Store):
     """Every value with its time and event, of people and accounts alike."""
     changes = [

@@ -432,8 +432,9 @@ class Definition:
 
     @cached_property
     def signals(self) -> tuple[Signal, ...]:
-        """Every signal to tally for this definition, anchors included, each once."""
-        found = {signal.id: signal for subject in self.subjects for signal in signals_of(subject)}
+        """Every signal to tally for this definition, anchors and what elder versions read included, each once."""
+        found = {} if self.elder is None else {signal.id: signal for signal in self.elder.definition.signals}
+        found |= {signal.id: signal for subject in self.subjects for signal in signals_of(subject)}
         if self.lifecycle.convert is not None:
             found[self.lifecycle.convert.id] = self.lifecycle.convert
         if any(needs_watch(c, negated) for condition in self.conditions for c, negated in signed_criteria(condition)):

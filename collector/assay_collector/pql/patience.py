@@ -13,6 +13,7 @@ look at the least and the greatest that each criterion may become.
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
@@ -78,6 +79,12 @@ class Patience:
         What has happened since may outlast what was foreseen without it, so `until` counts as soon as anything has.
         """
         return self.next_at if not self.is_used else None if self.until >= FOREVER else self.until
+
+
+def patience_without_prospects(definition: d.Definition, marked: AbstractSet[int]) -> Patience:
+    """Whoever cannot qualify by what was marked is left alone until something is that never was."""
+    reads = {signal.id for signal in definition.signals}
+    return Patience(spare=tuple((bit_of(signal), 0) for signal in sorted(reads - marked)), reads=bits_of(reads))
 
 
 def patience_of(judge: Judge, verdict: Verdict, as_of: int) -> Patience:

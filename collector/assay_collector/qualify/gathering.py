@@ -20,8 +20,9 @@ from assay_collector.identity.consent import allowed_spans, forbids, next_expiry
 from assay_collector.identity.rules import DEFAULT_IDENTITY_RULES, Adopt, IdentityRules
 from assay_collector.identity.spans import ALWAYS, Spans, before, both, contains
 from assay_collector.pql.decision import EntityFacts
-from assay_collector.pql.definition import Catalogue, Definition, EntityKind, Exclusion, Signal, Trait
+from assay_collector.pql.definition import Catalogue, Definition, EntityKind, Exclusion, Trait
 from assay_collector.pql.matching import CompiledSignal
+from assay_collector.pql.prospects import Prospects
 from assay_collector.pql.steps import Steps
 from assay_collector.pql.tallies import Series, Span
 from assay_collector.qualify.clipping import Clipper, Own, known_traits, own_memberships
@@ -29,6 +30,8 @@ from assay_collector.qualify.occurrences import Rereader
 from assay_collector.store import ConsentEntry, Facts, Tally, TallyItem, TraitChange
 
 _decode = msgspec.json.Decoder().decode
+# Of how many identifiers at most it is looked up beforehand which signals were marked at all.
+LOOKED_AT_MAX = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,75 +59,141 @@ class Gatherer:
         self._catalogue = catalogue
         self._identity = identity
         self._breathe = breathe
-        self._signals: dict[EntityKind, dict[int, Signal]] = {"user": {}, "account": {}}
-        for signal in catalogue.signals:
-            self._signals[signal.scope][signal.id] = signal
+        self._by_kind: dict[EntityKind, list[Definition]] = {"user": [], "account": []}
+        for definition in catalogue.definitions:
+            self._by_kind[definition.entity].append(definition)
+        self._prospects = Prospects(catalogue.definitions)
         self._compiled = {signal.id: CompiledSignal(signal) for signal in catalogue.signals}
         lists = {exclusion for definition in catalogue.definitions for exclusion in definition.exclude}
         self._exclusions = sorted(lists, key=lambda exclusion: exclusion.name)
         self._trait_keys = self._collect_trait_keys()
 
-    def person(self, facts: Facts, person: bytes, now: int = INSTANT_MIN) -> "Gathered":
+    def person(
+        self,
+        facts: Facts,
+        person: bytes,
+        now: int = INSTANT_MIN,
+        definitions: Sequence[Definition] | None = None,
+    ) -> "Gathered":
         """
         Everything about a person, given by its id.
 
         Args:
             now: Which consent has expired by then.
+            definitions: Those that will be asked about, for less work; None: any may be.
         """
         leaves = tuple(facts.leaves_of([person]).get(person, (person,)))
         said = _words(facts, leaves)
         users = _users(facts, leaves) if said else frozenset()
         is_refused = bool(said) and forbids(said, users, now)
-        usable = self._person_facts(facts, leaves, () if is_refused else allowed_spans(said, users))
+        allowed = () if is_refused else allowed_spans(said, users)
+        facts_of = lru_cache(maxsize=None)(partial(self._person_facts, facts, leaves, allowed))
         return Gathered(
             kind="user",
             ids=leaves,
-            exclusions=self._exclusions_of(facts, "user", leaves),
-            facts_under=lambda _: usable,
+            marked=self._marked(facts, leaves, definitions),
+            exclusions=lambda: self._exclusions_of(facts, "user", leaves),
+            facts_under=lambda _, signals: facts_of(signals),
+            prospects=self._prospects,
+            definitions=definitions or self._by_kind["user"],
             is_refused=is_refused,
-            consent_until=next_expiry(said, now),
+            consent_until=lambda: next_expiry(said, now),
         )
 
-    def account(self, facts: Facts, account: bytes, now: int = INSTANT_MIN) -> "Gathered":
+    def account(
+        self,
+        facts: Facts,
+        account: bytes,
+        now: int = INSTANT_MIN,
+        definitions: Sequence[Definition] | None = None,
+    ) -> "Gathered":
         """
         Everything about an account: what was done in it, and by its members without naming one.
 
         Args:
             now: Which consent has expired by then.
+            definitions: Those that will be asked about, for less work; None: any may be.
         """
-        named = self._rows(facts, [account], "account")
-        members = Members(facts, account, {row.leaf for row in named.tallies}, now, self._identity.adopt)
-        unnamed = self._rows(facts, members.adopted_leaves, "account")
-        traits = self._traits(facts, "account", [account])
-        listed = self._excluded_people(facts, members.leaves)
-        clipper = Clipper(facts, self._compiled, members, account)
-        if members.shared or members.divided:
-            named = Rows(clipper.tallies(named.tallies), clipper.items(named.items))
-        tallies = [*named.tallies, *clipper.tallies(unnamed.tallies)]
-        items = [*named.items, *clipper.items(unnamed.items)]
+        joined = {row.leaf for row in facts.memberships(accounts=[account])}
+        parts: dict[frozenset[int], _Part] = {}
 
-        def facts_under(lists: frozenset[str]) -> EntityFacts:
-            kept = members.allowed({person for person, names in listed.items() if names & lists})
-            rows = Rows([row for row in tallies if row.leaf in kept], [row for row in items if row.leaf in kept])
-            users = self._users_among(facts, [members.people.get(leaf, leaf) for leaf in kept], "account")
-            reader = Rereader(
-                facts, self._compiled, rows.tallies, rows.items, account, members, members.people, users, self._breathe
-            )
-            return self._fold("account", reader, traits, partial(self._traits_of_member, facts, members))
+        def facts_under(lists: frozenset[str], signals: frozenset[int]) -> EntityFacts:
+            if signals not in parts:
+                parts[signals] = self._part_of_account(facts, account, joined, signals, now)
+            return self._account_facts(facts, account, parts[signals], lists, signals)
+
+        def consent_until() -> int | None:
+            ends = [part.members.consent_until for part in parts.values()]
+            return min((end for end in ends if end is not None), default=None)
 
         return Gathered(
             kind="account",
             ids=(account,),
-            exclusions=self._exclusions_of(facts, "account", [account]),
+            marked=self._marked(facts, [account, *_grown(facts, joined)], definitions),
+            exclusions=lambda: self._exclusions_of(facts, "account", [account]),
             facts_under=facts_under,
-            consent_until=members.consent_until,
+            prospects=self._prospects,
+            definitions=definitions or self._by_kind["account"],
+            consent_until=consent_until,
         )
+
+    # --- prospects ---
+
+    def _marked(
+        self, facts: Facts, entities: Sequence[bytes], definitions: Sequence[Definition] | None
+    ) -> frozenset[int]:
+        """The signals that were marked at all; all of them, where to look would be dear or serve nothing."""
+        if definitions is None or len(entities) > LOOKED_AT_MAX:
+            return self._prospects.signals
+        return facts.marked(entities, sorted(self._prospects.signals_of(definitions)))
+
+    # --- accounts ---
+
+    def _part_of_account(
+        self, facts: Facts, account: bytes, joined: set[bytes], signals: frozenset[int], now: int
+    ) -> "_Part":
+        named = self._rows(facts, [account], signals)
+        members = Members(facts, account, {row.leaf for row in named.tallies}, joined, now, self._identity.adopt)
+        unnamed = self._rows(facts, members.adopted_leaves, signals)
+        clipper = Clipper(facts, self._compiled, members, account)
+        if members.shared or members.divided:
+            named = Rows(clipper.tallies(named.tallies), clipper.items(named.items))
+        return _Part(
+            members,
+            Rows(
+                [*named.tallies, *clipper.tallies(unnamed.tallies)],
+                [*named.items, *clipper.items(unnamed.items)],
+            ),
+            self._traits(facts, "account", [account]),
+            self._excluded_people(facts, members.leaves),
+        )
+
+    def _account_facts(
+        self, facts: Facts, account: bytes, part: "_Part", lists: frozenset[str], signals: frozenset[int]
+    ) -> EntityFacts:
+        members, rows = part.members, part.rows
+        kept = members.allowed({person for person, names in part.listed.items() if names & lists})
+        users = self._users_among(facts, [members.people.get(leaf, leaf) for leaf in kept], signals)
+        reader = Rereader(
+            facts,
+            self._compiled,
+            [row for row in rows.tallies if row.leaf in kept],
+            [row for row in rows.items if row.leaf in kept],
+            account,
+            members,
+            members.people,
+            users,
+            self._breathe,
+        )
+        return self._fold("account", reader, part.traits, partial(self._traits_of_member, facts, members))
 
     # --- people ---
 
-    def _person_facts(self, facts: Facts, leaves: Sequence[bytes], allowed: Spans) -> EntityFacts:
+    def _person_facts(
+        self, facts: Facts, leaves: Sequence[bytes], allowed: Spans, signals: frozenset[int]
+    ) -> EntityFacts:
         shared = facts.shared_from(leaves)
-        own, all_rows = Own(shared, allowed), self._rows(facts, leaves if allowed else (), "user")
+        own, all_rows = Own(shared, allowed), self._rows(facts, leaves if allowed else (), signals)
         clipper = Clipper(facts, self._compiled, own)
         is_divided = bool(shared) or allowed is not ALWAYS
         rows = Rows(clipper.tallies(all_rows.tallies), clipper.items(all_rows.items)) if is_divided else all_rows
@@ -134,7 +203,7 @@ class Gatherer:
             if allowed
             else {}
         )
-        users = self._users_among(facts, leaves, "user")
+        users = self._users_among(facts, leaves, signals)
         reader = Rereader(
             facts,
             self._compiled,
@@ -147,9 +216,9 @@ class Gatherer:
         )
         return self._fold("user", reader, traits, lambda _: {})
 
-    def _users_among(self, facts: Facts, people: Sequence[bytes], scope: EntityKind) -> frozenset[bytes]:
+    def _users_among(self, facts: Facts, people: Sequence[bytes], signals: frozenset[int]) -> frozenset[bytes]:
         """Who of these people has a user id; asked only where users are counted."""
-        if not any(self._compiled[signal].of_user for signal in self._signals[scope]):
+        if not any(self._compiled[signal].of_user for signal in signals):
             return frozenset()
         return _users(facts, people)
 
@@ -163,13 +232,12 @@ class Gatherer:
 
     # --- rows ---
 
-    def _rows(self, facts: Facts, entities: Sequence[bytes], scope: EntityKind) -> Rows:
-        signals = self._signals[scope]
+    def _rows(self, facts: Facts, entities: Sequence[bytes], signals: frozenset[int]) -> Rows:
         if not entities or not signals:
             return Rows((), ())
-        distinct = [signal.id for signal in signals.values() if signal.aggregate == "distinct"]
-        items = facts.items(entities, distinct) if distinct else ()
-        return Rows(facts.tallies(entities, list(signals)), items)
+        distinct = [signal for signal in signals if self._compiled[signal].is_distinct]
+        items = facts.items(entities, sorted(distinct)) if distinct else ()
+        return Rows(facts.tallies(entities, sorted(signals)), items)
 
     def _fold(
         self,
@@ -258,39 +326,64 @@ class Gathered:
         *,
         kind: EntityKind,
         ids: tuple[bytes, ...],
-        exclusions: frozenset[str],
-        facts_under: Callable[[frozenset[str]], EntityFacts],
+        marked: frozenset[int],
+        exclusions: Callable[[], frozenset[str]],
+        facts_under: Callable[[frozenset[str], frozenset[int]], EntityFacts],
+        prospects: Prospects,
+        definitions: Sequence[Definition],
         is_refused: bool = False,
-        consent_until: int | None = None,
+        consent_until: Callable[[], int | None],
     ) -> None:
         """
         Args:
             ids: The person's identifiers, or the account.
+            marked: The signals that were ever marked, at the least.
             exclusions: The names of the lists that the entity is on.
-            facts_under: The facts, given the lists of users that do not count.
+            facts_under: The facts, given the lists of users that do not count, and the signals that matter.
+            definitions: Those that will be asked about.
             is_refused: The person's consent forbids to use anything of it.
-            consent_until: When a consent that is used ends by itself, so that time alone may change the facts.
+            consent_until: When a consent that was used ends by itself, so that time alone may change the facts.
         """
         self.kind = kind
         self.ids = ids
+        self.marked = marked
         self.is_refused = is_refused
-        self.consent_until = consent_until
-        self._exclusions = exclusions
+        self._prospects = prospects
+        self._asked = frozenset(
+            signal for each in definitions if self.can_qualify(each) for signal in prospects.reads[each.id]
+        )
+        self._list_names = exclusions
         self._facts_under = lru_cache(maxsize=None)(facts_under)
+        self._consent_until = consent_until
+
+    def can_qualify(self, definition: Definition) -> bool:
+        """Whether it may ever come to an episode; see ``prospects``. If not, its facts need not be read."""
+        return self._prospects.can_qualify(definition, self.marked)
 
     def facts(self, definition: Definition) -> EntityFacts:
         """What a definition may use; its own lists of exclusions applied."""
         users = frozenset(entry.name for entry in definition.exclude if entry.of == "user" != self.kind)
-        facts = self._facts_under(users)
+        own = self._prospects.reads[definition.id]
+        facts = self._facts_under(users, self._asked if own <= self._asked else own)
         on = sorted(entry.name for entry in definition.exclude if entry.name in self._exclusions)
         return replace(facts, excluded_by=on[0]) if on else facts
+
+    @property
+    def consent_until(self) -> int | None:
+        """When a consent that was used ends by itself."""
+        return self._consent_until()
+
+    @cached_property
+    def _exclusions(self) -> frozenset[str]:
+        return self._list_names()
 
 
 class Members:
     """The people who did something in an account, or belong to it."""
 
-    def __init__(self, facts: Facts, account: bytes, named_leaves: set[bytes], now: int, adopt: Adopt) -> None:
-        joined = {row.leaf for row in facts.memberships(accounts=[account])}
+    def __init__(
+        self, facts: Facts, account: bytes, named_leaves: set[bytes], joined: set[bytes], now: int, adopt: Adopt
+    ) -> None:
         known = list(named_leaves | joined)
         self.people: dict[bytes, bytes] = dict(facts.people(known))
         found = {self.people.get(leaf, leaf) for leaf in known}
@@ -358,6 +451,23 @@ class Members:
             stays.setdefault(self.people.get(row.leaf, row.leaf), []).append(Stay(row.account, row.at, row.left_at))
         found = {person: attribute(rows, self._adopt).get(account, ()) for person, rows in stays.items()}
         return {person: spans for person, spans in found.items() if spans}
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What is known of an account by some of its signals."""
+
+    members: Members
+    rows: Rows
+    traits: Mapping[Trait, Steps[Any]]
+    listed: Mapping[bytes, frozenset[str]]  # person -> the names of the lists of users it is on
+
+
+def _grown(facts: Facts, leaves: set[bytes]) -> list[bytes]:
+    """The leaves, and every other leaf of their people."""
+    people = facts.people(list(leaves))
+    grown = facts.leaves_of(list(set(people.values())))
+    return list(leaves.union(*grown.values()))
 
 
 def _listed(

@@ -81,6 +81,11 @@ class _Laid:
         stored = self._facts.items(entities, known) if known else ()
         return [*stored, *self._overlay.items(dict.fromkeys(entities), new)] if new else stored
 
+    def marked(self, entities: Sequence[bytes], signals: Sequence[int]) -> frozenset[int]:
+        known, new = self._split(signals)
+        stored = self._facts.marked(entities, known) if known else frozenset[int]()
+        return stored | {row.signal for row in self._overlay.tallies(dict.fromkeys(entities), new)}
+
     def _split(self, signals: Sequence[int]) -> tuple[list[int], frozenset[int]]:
         new = self._overlay.signals
         return [signal for signal in signals if signal not in new], new.intersection(signals)

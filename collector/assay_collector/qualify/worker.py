@@ -17,14 +17,14 @@ import msgspec
 from assay.contract.consent import SCORING_PURPOSES
 from assay_collector.identity.consent import covers
 from assay_collector.identity.rules import DEFAULT_IDENTITY_RULES, IdentityRules
-from assay_collector.pql.decision import EntityFacts, Judge
+from assay_collector.pql.decision import Judge, Verdict
 from assay_collector.pql.definition import Catalogue, Definition, EntityKind
 from assay_collector.pql.explain import evidence
 from assay_collector.pql.happened import Happened
 from assay_collector.pql.ledger import reconcile, retract_open, speaking
 from assay_collector.pql.losses import losses
 from assay_collector.pql.matching import SignalIndex
-from assay_collector.pql.patience import Patience, patience_of
+from assay_collector.pql.patience import Patience, patience_of, patience_without_prospects
 from assay_collector.qualify.breathing import Breath
 from assay_collector.qualify.gathering import Gathered, Gatherer
 from assay_collector.qualify.memory import Memory
@@ -272,7 +272,8 @@ class Qualifier:
         begun = self._stopwatch()
         if not definitions:
             return self._retract_retired(facts.ledger(group.kind, [group.subject]), group.kind, now), {}
-        gathered = self._gather(facts, group.kind, group.subject, now)
+        gather = self._gatherer.person if group.kind == "user" else self._gatherer.account
+        gathered = gather(facts, group.subject, now, definitions)
         ledger = facts.ledger(group.kind, gathered.ids)
         causes = frozenset(cause for entry in group.entries for cause in entry.causes)
         if gathered.is_refused and causes == {"timer"}:
@@ -280,13 +281,9 @@ class Qualifier:
         appended = [*self._retract_retired(ledger, group.kind, now)]
         found: dict[str, Patience] = {}
         for definition in definitions:
-            usable = gathered.facts(definition)
-            judge = Judge(definition, usable)
-            verdict = judge.verdict(now)
             # Most are not heard of again soon, so only the second decision looks ahead, unless the first was dear.
             looks_ahead = is_busy or self._stopwatch() - begun > DEAR
-            patience = patience_of(judge, verdict, now) if looks_ahead else Patience(until=now, next_at=verdict.next_at)
-            found[definition.id] = patience.limited(gathered.consent_until)
+            verdict, found[definition.id] = self._judge(definition, gathered, now, looks_ahead=looks_ahead)
             for id in sorted({group.subject, *(row.entity for row in ledger)}):
                 rows = [row for row in ledger if row.entity == id and row.definition == definition.id]
                 found_now = reconcile(
@@ -298,9 +295,9 @@ class Qualifier:
                     causes=causes,
                     now=now,
                     live_at=self._live_at.get(definition.id),
-                    evidence=lambda moment, d=definition, f=usable: _encode(evidence(d, f, moment.at, moment)),  # type: ignore[misc]
+                    evidence=lambda moment, d=definition: _encode(evidence(d, gathered.facts(d), moment.at, moment)),  # type: ignore[misc]
                 )
-                appended += [_with_losses(row, rows, definition, usable) for row in found_now]
+                appended += [_with_losses(row, rows, definition, gathered) for row in found_now]
         return tuple(appended), found
 
     def _retract_retired(self, ledger: Sequence[Transition], kind: EntityKind, now: int) -> tuple[Transition, ...]:
@@ -312,9 +309,15 @@ class Qualifier:
                 retired.setdefault((row.definition, row.entity), []).append(row)
         return tuple(each for key in sorted(retired) for each in retract_open(retired[key], now))
 
-    def _gather(self, facts: Facts, kind: EntityKind, subject: bytes, now: int) -> Gathered:
-        gather = self._gatherer.person if kind == "user" else self._gatherer.account
-        return gather(facts, subject, now)
+    def _judge(
+        self, definition: Definition, gathered: Gathered, now: int, *, looks_ahead: bool
+    ) -> tuple[Verdict, Patience]:
+        if not gathered.can_qualify(definition):
+            return Verdict((), None), patience_without_prospects(definition, gathered.marked)
+        judge = Judge(definition, gathered.facts(definition))
+        verdict = judge.verdict(now)
+        patience = patience_of(judge, verdict, now) if looks_ahead else Patience(until=now, next_at=verdict.next_at)
+        return verdict, patience.limited(gathered.consent_until)
 
     def _messages(self, facts: Facts, transitions: Iterable[Transition]) -> tuple[OutboxMessage, ...]:
         found = list(transitions)
@@ -341,13 +344,13 @@ class _Group:
 
 
 def _with_losses(
-    row: Transition, ledger: Sequence[Transition], definition: Definition, facts: EntityFacts
+    row: Transition, ledger: Sequence[Transition], definition: Definition, gathered: Gathered
 ) -> Transition:
     """What consent takes back tells which criteria it took."""
     if row.change != "retracted" or row.cause != "consent":
         return row
     before = speaking(ledger)[row.episode, row.step].evidence
-    lost = losses(_decode(before), evidence(definition, facts, row.effective_at), "consent")
+    lost = losses(_decode(before), evidence(definition, gathered.facts(definition), row.effective_at), "consent")
     return msgspec.structs.replace(row, evidence=_encode(lost))
 
 

@@ -31,7 +31,10 @@ _DOUBTFUL = """
 """
 _LEAVES = "SELECT theirs.leaf FROM people mine JOIN people theirs USING (person) WHERE mine.leaf = ?"
 _STILL_WAITING = "SELECT 1 FROM consent_waiting WHERE leaf = ? AND at >= ? LIMIT 1"
-_GRANTED = "SELECT DISTINCT subject FROM consent_log WHERE subject IN ({}) AND state = 'granted'"
+_GRANTED = f"""
+    SELECT 1 FROM consent_log WHERE subject = ? AND purpose IN ({marks(len(SCORING_PURPOSES))}) AND state = 'granted'
+        AND at <= ? LIMIT 1
+"""
 
 
 def write_consent(connection: Connection, fresh: Sequence[Admission]) -> dict[Touch, int]:
@@ -48,8 +51,11 @@ def write_consent(connection: Connection, fresh: Sequence[Admission]) -> dict[To
     connection.executemany(
         _INSERT_WAITING, [(a.event.leaf, a.event.at, a.event.event_id, " ".join(a.awaits)) for a in waiting]
     )
-    since = {admission.event.leaf: admission.event.received_at for admission in waiting}
-    return {Touch("user", leaf, "consent"): since[leaf] for (leaf,) in select_in(connection, _GRANTED, since)}
+    return {
+        Touch("user", each.event.leaf, "consent"): each.event.received_at
+        for each in waiting
+        if connection.execute(_GRANTED, (each.event.leaf, *SCORING_PURPOSES, each.event.at)).fetchone()
+    }
 
 
 def write_dropped(connection: Connection, dropped: Sequence[Admission]) -> dict[Touch, int]:

@@ -35,8 +35,10 @@ from assay_collector.stores.sqlite.consent import (
 from assay_collector.stores.sqlite.database import Database
 from assay_collector.stores.sqlite.events import select_by_id, select_events
 from assay_collector.stores.sqlite.identity import select_acts, select_links, select_memberships, select_shared
-from assay_collector.stores.sqlite.rows import marks, select_in
+from assay_collector.stores.sqlite.rows import chunks, marks, select_in
 from assay_collector.stores.sqlite.stops import stopped_among
+
+_PROBED_AT_ONCE = 50
 
 
 @contextmanager
@@ -65,6 +67,19 @@ class SQLiteFacts:
             f"WHERE entity IN ({{}}) AND signal IN ({_numbers(signals)})"
         )
         return [TallyItem(*row) for row in select_in(self._connection, sql, entities)]
+
+    def marked(self, entities: Sequence[bytes], signals: Sequence[int]) -> frozenset[int]:
+        found: set[int] = set()
+        for part in chunks(entities, _PROBED_AT_ONCE):
+            values = ",".join(f"({int(signal)})" for signal in signals if signal not in found)
+            if values:
+                # One probe of the key for each pair, whatever lies behind it.
+                sql = (
+                    f"SELECT column1 FROM (VALUES {values}) WHERE EXISTS (SELECT 1 FROM tallies "
+                    f"WHERE entity IN ({marks(len(part))}) AND signal = column1)"
+                )
+                found.update(row[0] for row in self._connection.execute(sql, part))
+        return frozenset(found)
 
     def traits(self, entities: Sequence[bytes], keys: Sequence[str]) -> Sequence[TraitChange]:
         columns = "entity, key, at, event_id, value, scored"

@@ -338,14 +338,15 @@ def test_a_splice_onto_other_events_outlives_its_overlap():
         files = written("tasks", FILES + SPLICE.format(), 2)
         activate(each.register, files, BY)
         each.settle(NOW)
-        before = each.house.standing()["tasks", "user", "anna"]
         later = NOW + 8 * DAY
         each.begin(later)
         each.house.receive([track("File Uploaded", later, "anna", name="x")], now=later)
         each.settle(later)
 
-        assert START + 1 == before[1, "qualified"]
-        assert before == each.house.standing()["tasks", "user", "anna"]
+        steps = [row for row in each.house.ledger() if row.definition == "tasks"]
+        expected = {(1, "qualified", START + 1), (1, "exited", NOW), (2, "qualified", later)}
+        assert expected == {(row.episode, row.step, row.effective_at) for row in steps}
+        assert {"new"} == {row.change for row in steps}
 
 
 def test_during_the_overlap_the_version_before_goes_on_as_a_shadow(spliced: Kept):

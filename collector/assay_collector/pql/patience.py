@@ -24,7 +24,7 @@ from assay_collector.pql.comparators import Comparator, Truth, as_number
 from assay_collector.pql.decision import Judge, Verdict, at_least, growing_value
 from assay_collector.pql.happened import Happened, bit_of, bits_of
 from assay_collector.pql.lifecycle import ENDS, peak
-from assay_collector.pql.presence import FOREVER
+from assay_collector.pql.presence import FOREVER, local_day, start_of_day
 from assay_collector.pql.steps import Steps
 
 # Events come out of order all the time; those later than this are looked at at once.
@@ -105,7 +105,9 @@ def patience_of(judge: Judge, verdict: Verdict, as_of: int) -> Patience:
     steps = [moment.at + 1 for moment in verdict.moments[-1:]]
     floor = max([as_of - LATENESS, *steps, *(at for at in turns if at <= as_of)])
     next_at = FOREVER if verdict.next_at is None else verdict.next_at
-    until = min([next_at, stake.until, *(at for at in turns if at > as_of)])
+    # Within a day, whatever comes makes one more active day at most.
+    tomorrow = [start_of_day(as_of, use.zone, 1) for use in _counted_by_day(judge.definition, leaves)]
+    until = min([next_at, stake.until, *tomorrow, *(at for at in turns if at > as_of)])
     spare = _Outlook(judge, stake, leaves, floor, max(until, floor + 1)).spare()
     by_bit: dict[int, int] = {}
     for signal, marks in spare.items():
@@ -198,6 +200,15 @@ def _leaves(condition: d.Condition, negated: bool = False) -> Iterator[tuple[d.C
             yield condition, negated
         case d.Criterion():
             yield condition, negated
+
+
+def _counted_by_day(definition: d.Definition, leaves: Iterable[tuple[d.Criterion | d.Score, bool]]) -> Iterator[d.Use]:
+    """Whatever active days are counted of at stake."""
+    scored = (item.each for item in _scored(definition))
+    subjects = (leaf.subject for leaf, _ in leaves if isinstance(leaf, d.Criterion))
+    for subject in (*scored, *subjects):
+        if isinstance(subject, d.Use) and subject.signal.aggregate == "active_days":
+            yield subject
 
 
 # --- how far it is from turning ---------------------------------------------------------------------------------------
@@ -397,7 +408,8 @@ class _Outlook:
         if self._is_closed(each.window):
             return 0
         if isinstance(each, d.Use):
-            return self._may_come(each.signal.id)
+            marks = self._may_come(each.signal.id)
+            return min(marks, self._days(each)) if each.signal.aggregate == "active_days" else marks
         return self._may_come(each.then.id) + (self._open(each) if self._may_come(each.first.id) else 0)
 
     # --- distances ---
@@ -443,7 +455,9 @@ class _Outlook:
                 found = None if last is None else range(first or 0, last + 1)
                 return None if found is None else _to_turning_point(found, test, False)
             case "count" | "distinct" | "active_days":
-                return _to_turning_point(_values(self.judge.value(use), self.floor, self.until), test, False)
+                nearest = _to_turning_point(_values(self.judge.value(use), self.floor, self.until), test, False)
+                is_too_far = nearest is not None and use.signal.aggregate == "active_days" and nearest > self._days(use)
+                return None if is_too_far else nearest
             case "since":
                 return self._nearest_since(use, test)
             case "min" | "max" | "first" | "last":
@@ -459,6 +473,11 @@ class _Outlook:
             return 1
         last = before.last_at if before.last_at <= self.floor else before.first_at
         return 1 if any(point <= self.floor - last for point in test.turning_points()) else None
+
+    def _days(self, use: d.Use) -> int:
+        """How many days there are in which something may come."""
+        first, last = local_day(self.floor, use.zone), local_day(self.until - 1, use.zone)
+        return last.toordinal() - first.toordinal() + 1
 
     def _is_kept(self, use: d.Use, test: Comparator, truth: Truth) -> bool:
         """Whether the test of an extreme stays as it is, whatever comes."""

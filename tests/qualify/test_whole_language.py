@@ -46,6 +46,19 @@ def test_a_verdict_is_what_a_recount_says(definition: Definition, history: Histo
     assert naive.qualifies(as_of) == judge.qualify.at(as_of) == judge.truth_at(judge.qualify_at(as_of), as_of)
 
 
+@given(DEFINITIONS, HISTORIES, AS_OF)
+def test_every_part_is_what_a_recount_says(definition: Definition, history: History, as_of: int):
+    """Each condition and each value, asked for one instant; and each condition is so over time as well."""
+    naive = Recount(definition, known_of(definition.entity, history), HORIZON)
+    judge = Judge(definition, facts_from(definition, history))
+
+    for condition in judge.definition.conditions:
+        truth = naive.truth(condition, as_of)
+        assert (truth, truth) == (judge.truth_at(condition, as_of), judge.truth(condition).at(as_of))
+    for subject in judge.definition.subjects:
+        assert naive.value(subject, as_of) == judge.value_at(subject, as_of)
+
+
 @given(DEFINITIONS, HISTORIES, st.randoms(use_true_random=False), AS_OF)
 def test_the_order_of_events_does_not_show(definition: Definition, history: History, random: Random, as_of: int):
     """However the events of a signal are read, the verdict is the same."""

@@ -7,6 +7,7 @@ and when the person wants it gone.
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 
 import msgspec
 
@@ -69,8 +70,8 @@ def _text(token: bytes) -> str:
     """A string or a number, as an id is read from it; "" for what is neither."""
     if not token.startswith(b'"'):
         return token.decode("ascii")
-    whole = token if len(token) > 1 and token.endswith(b'"') else token.rstrip(b"\\") + b'"'
-    try:
-        return str(msgspec.json.decode(whole, type=str))
-    except (msgspec.MsgspecError, UnicodeError):
-        return whole[1:-1].decode("utf-8", "surrogateescape").encode("utf-8", "replace").decode()
+    # As it stands or, cut off by the body's end, closed; an escaped quote closes nothing.
+    for whole in (token, token + b'"'):
+        with suppress(msgspec.MsgspecError, UnicodeError):
+            return str(msgspec.json.decode(whole, type=str))
+    return token[1:].removesuffix(b'"').decode("utf-8", "surrogateescape").encode("utf-8", "replace").decode()

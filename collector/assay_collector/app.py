@@ -172,6 +172,11 @@ def worked() -> int:
     return time.thread_time_ns() // 1000
 
 
+def elapsed() -> int:
+    """Microseconds that have passed, from any moment on."""
+    return time.monotonic_ns() // 1000
+
+
 def identity_key(settings: Settings, store: Store) -> bytes:
     """
     What identifiers are hashed with: the setting, else what was drawn when the database was begun.
@@ -277,7 +282,9 @@ def _qualifier(
         external_id = identifier.value if identifier else None
         return webhook_messages(transition, external_id=external_id, endpoints=loaded.endpoints, now=now())
 
-    return Qualifier(store, Catalogue(), notify=notify, identity=rules, release=release, stopwatch=worked)
+    return Qualifier(
+        store, Catalogue(), notify=notify, identity=rules, release=release, stopwatch=worked, elapsed=elapsed
+    )
 
 
 def _start_deliver(parts: ExitStack, store: Store, loaded: Loaded) -> None:

@@ -15,13 +15,13 @@ class Breath:
     Called from within long work; where nobody holds the turn through it, calling it does nothing.
     """
 
-    def __init__(self, turn: Turn, stopwatch: Callable[[], int]) -> None:
+    def __init__(self, turn: Turn, elapsed: Callable[[], int]) -> None:
         """
         Args:
-            stopwatch: Microseconds that the calling thread has computed.
+            elapsed: Microseconds that have passed for everybody, from any moment on.
         """
         self._turn = turn
-        self._stopwatch = stopwatch
+        self._elapsed = elapsed
         self._section: AbstractContextManager[None] | None = None
         self._since = 0
 
@@ -36,14 +36,14 @@ class Breath:
 
     def __call__(self) -> None:
         """Let others go first, if it is time to."""
-        if self._section is not None and self._stopwatch() - self._since > SECTION_MICROSECONDS:
+        if self._section is not None and self._elapsed() - self._since > SECTION_MICROSECONDS:
             self._end()
             self._begin()
 
     def _begin(self) -> None:
         section = self._turn.background()
         section.__enter__()
-        self._section, self._since = section, self._stopwatch()
+        self._section, self._since = section, self._elapsed()
 
     def _end(self) -> None:
         section, self._section = self._section, None

@@ -53,8 +53,9 @@ CHEAP = 2_000
 REST_FACTOR = 10
 REST_MAX = 60_000_000
 DEAR = 5_000
-# What a round decides is written after so many microseconds at the latest, so that nobody waits for all the others.
-ROUND_MAX = 200_000
+# What a round decides is written after so many microseconds at the latest, so that nobody waits for all the others, and
+# no reader keeps the write-ahead log from being taken in.
+ROUND_MAX = 250_000
 # What a person's entry may be due for without concerning anybody's account.
 _OWN_CAUSES = frozenset({"event", "timer", "account"})
 
@@ -76,6 +77,7 @@ class Qualifier:
         live_at: Mapping[str, int] | None = None,
         release: Callable[[Sequence[bytes]], None] | None = None,
         stopwatch: Callable[[], int] = lambda: 0,
+        elapsed: Callable[[], int] = lambda: 0,
     ) -> None:
         """
         Args:
@@ -85,9 +87,12 @@ class Qualifier:
             live_at: See `use`.
             stopwatch: Microseconds that the calling thread has computed: what a decision takes decides how long its
                 entity rests. By default time stands still, and nobody does.
+            elapsed: Microseconds that have passed for everybody, whoever computed: how long a section and a round may
+                last. By default as long as they like.
         """
         self._stopwatch = stopwatch
-        self._breath = Breath(store.turn, stopwatch)
+        self._elapsed = elapsed
+        self._breath = Breath(store.turn, elapsed)
         self._is_behind = False  # after the last round somebody was still due
         self._resting: dict[tuple[EntityKind, bytes], int] = {}
         self._store = store
@@ -214,13 +219,13 @@ class Qualifier:
     ) -> list[Decided]:
         """The entries decided; after so many microseconds the rest is left for another round."""
         decided: list[Decided] = []
-        started = self._stopwatch()
+        started = self._elapsed()
         with self._breath.held():
             for group in _by_subject(facts, entries):
                 begun = self._stopwatch()
                 decided += self._decide_group(facts, group, now)
                 self._rest(group, now, self._stopwatch() - begun)
-                if at_most is not None and self._stopwatch() - started > at_most:
+                if at_most is not None and self._elapsed() - started > at_most:
                     break
                 self._breath()
         return decided

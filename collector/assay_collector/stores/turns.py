@@ -11,7 +11,8 @@ PATIENCE_SECONDS = 0.005
 LOOK_SECONDS = 0.0005
 # Where others have had turns of late, background work rests this long before each of its own. The lock alone is not
 # enough: whoever comes back from the disk waits for the interpreter, and a thread that computes gives that up late.
-REST_SECONDS = 0.002
+REST_SECONDS = 0.0005
+REST_SECONDS_MAX = 0.005
 
 
 class Turns:
@@ -42,9 +43,9 @@ class Turns:
     @contextmanager
     def background(self) -> Iterator[None]:
         """A turn for work that can wait: others go first, for a few milliseconds at most."""
-        if self._taken != self._looked_at:
-            self._looked_at = self._taken
-            time.sleep(REST_SECONDS)
+        others, self._looked_at = self._taken - self._looked_at, self._taken
+        if others:
+            time.sleep(min(others * REST_SECONDS, REST_SECONDS_MAX))
         deadline = time.monotonic() + PATIENCE_SECONDS
         while (self._waiting > 0 or self._lock.locked()) and time.monotonic() < deadline:
             time.sleep(LOOK_SECONDS)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.util import Finalize
 from typing import cast
 
@@ -210,7 +211,7 @@ def privacy_office(store: Store, settings: Settings, identify: Identify) -> Offi
     return Office(
         store,
         identify=identify,
-        expand=everybody_of,
+        expand=partial(everybody_of, component_max=settings.identity_component_max),
         redaction=redaction(lambda: attention.catalogue, key),
         certificate_key=key,
         endpoints=[webhook.name for webhook in settings.webhooks],

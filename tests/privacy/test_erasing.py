@@ -323,6 +323,67 @@ def test_a_decision_made_before_and_written_after_says_nothing(met: Desk):
     assert () == met.house.differences(met.clock[0])
 
 
+def test_a_previous_name_is_erased_in_either_reading(desk: Desk):
+    """Called a previous name by an alias, it stood there as a visitor's too; no late alias brings it back."""
+    renamed = {"type": "alias", "userId": "bob", "previousId": "ada-7f", "timestamp": START}
+    desk.take_in(identify(START, "ada-7f"), {**renamed, "messageId": "early"})
+    desk.erase("ada-7f")
+    (outcome,) = desk.house.receive([{**renamed, "messageId": "late"}], now=desk.clock[0])
+
+    assert "stored" == outcome.status
+    assert {} == desk.rows_naming(b"ada-7f")
+    assert set() == desk.rows_naming(ADA, id_of("anonymous", "ada-7f")).keys() - KEPT
+
+
+def test_a_name_that_is_a_visitors_own_stays_that_visitors(desk: Desk):
+    """Who was here anonymously under the same letters is somebody else."""
+    desk.take_in(
+        identify(START, "ada-7f"),
+        track("Made", START, anon="ada-7f"),
+        {"type": "alias", "userId": "bob", "previousId": "ada-7f", "timestamp": START, "messageId": "an-alias"},
+    )
+    desk.office.enter("erase", Subject(value="ada-7f", type="user"))
+
+    assert {id_of("anonymous", "ada-7f")} == set(desk.office.find(Subject(value="ada-7f")))
+
+
+def test_whoever_is_being_erased_is_erased_already(met: Desk):
+    """A second request would only do the same again; it is told of the first."""
+    request = met.office.enter("erase", Subject(value="ada-7f"))
+    with pytest.raises(AlreadyErased, match=request.request_id.hex()):
+        met.office.enter("erase", Subject(value="visitor-93"))
+
+    assert [request.request_id] == [each.request_id for each in met.office.requests()]
+
+
+def test_deciding_comes_to_rest_while_somebody_is_erased(desk: Desk):
+    """Whose links are not gone yet joins nobody; who had to do with her is found out about when they are."""
+    desk.take_in(
+        identify(START + HOUR, "ada-7f", anon="visitor-93"),
+        *(track("Made", START + n, anon="visitor-93") for n in range(2)),
+    )
+    desk.house.receive([identify(START, "bob", anon="visitor-93")], now=desk.clock[0])
+    request = desk.office.enter("erase", Subject(value="ada-7f", type="user"))
+    desk.house.receive([identify(START + 2 * HOUR, "carol", anon="visitor-93")], now=desk.clock[0])
+    rounds = sum(desk.house.qualifier.run_once(desk.clock[0], anybody=True) > 0 for _ in range(20))
+    desk.office.carry_out(request.request_id, pause=lambda: None)
+    desk.house.decide(desk.clock[0])
+
+    assert rounds < 5
+    assert {"bob": START + 1} == desk.house.since("u-made")
+    assert () == desk.house.differences(desk.clock[0])
+
+
+def test_two_are_erased_at_the_same_time(met: Desk):
+    """Whoever had to do with the one may be the other: nobody is put on the agenda who is erased."""
+    met.take_in(identify(START, "bob", anon="visitor-93"))
+    first, second = (met.office.enter("erase", Subject(value=who, type="user")) for who in ("ada-7f", "bob"))
+    met.office.carry_out(second.request_id, pause=lambda: None)
+    met.office.carry_out(first.request_id, pause=lambda: None)
+
+    assert set() == met.rows_naming(*first.subjects, *second.subjects).keys() - KEPT - {"outbox"}
+
+
 def test_events_arrive_while_somebody_is_erased(met: Desk):
     """Whatever comes in between: hers is refused, his is stored, and afterwards nothing of hers is there."""
     sent: list[str] = []

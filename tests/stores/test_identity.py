@@ -5,8 +5,8 @@ from itertools import permutations
 import pytest
 
 from assay.contract.times import HOUR
-from assay_collector.identity.people import Decision
-from assay_collector.store import IdentityAct, Link, Membership, Resolution, Store
+from assay_collector.identity.people import Decision, pair_of
+from assay_collector.store import IdentityAct, Link, Membership, PrivacyRequest, Resolution, Store
 from builders import ACCOUNT, LEAF, NOW, OTHER_LEAF, admission, an_id, user
 
 PAIR = (LEAF, OTHER_LEAF)
@@ -53,6 +53,20 @@ def test_a_word_is_appended_and_concerns_both_ends(store: Store):
         assert [act("link")] == list(facts.acts_of([LEAF])) == list(facts.acts_of([OTHER_LEAF]))
         assert [("admin", an_id(1))] == [(row.kind, row.event_id) for row in facts.links_of([LEAF])]
     assert {(LEAF, "identity"), (OTHER_LEAF, "identity")} == due(store)
+
+
+def test_of_a_word_on_several_pairs_the_part_about_the_erased_is_not_taken(store: Store):
+    """The rest is as good as it was."""
+    gone, left = an_id(50), pair_of(LEAF, an_id(51))
+    request = PrivacyRequest(
+        request_id=an_id(60), kind="erase", state="suppressed", subjects=(gone,), requested_at=NOW, due_at=NOW
+    )
+    store.rights.open(request, expand=lambda _, ids: ids, notices=lambda _: ())
+    store.agenda.act(IdentityAct(an_id(1), NOW, "grace", "undo", (pair_of(LEAF, gone), left)), NOW)
+
+    with store.snapshot() as facts:
+        assert [(left,)] == [each.pairs for each in facts.acts_of([LEAF])]
+    assert {(end, "identity") for end in left} == due(store)
 
 
 def test_an_undo_is_no_link(store: Store):

@@ -151,15 +151,20 @@ class Office:
             UnknownSubject, AmbiguousSubject, AlreadyErased: There is no one person of this name.
         """
         candidates = self._candidates(subject)
+        # Of whom an erasure is under way rows are still there.
+        erased = self._rights.erased(candidates)
         with self._store.snapshot() as facts:
-            known = {id: found for id, found in facts.identifiers(candidates).items() if found.type != "account"}
-            people = {id: frozenset(self._expand(facts, [id])) for id in known}
-        if not people:
-            raise self._nobody(candidates)
-        if len(set(people.values())) > 1:
-            choices = sorted(f"{found.namespace}/{found.type}" for found in known.values())
+            found = facts.identifiers([id for id in candidates if id not in erased])
+            known = {id: each for id, each in found.items() if each.type != "account"}
+            clusters = {frozenset(self._expand(facts, [id])) for id in known}
+        if not clusters:
+            raise self._nobody(erased)
+        # A name that is known of somebody else's words alone is part of whoever they spoke of.
+        people = [ids for ids in clusters if not any(ids < others for others in clusters)]
+        if len(people) > 1:
+            choices = sorted(f"{each.namespace}/{each.type}" for each in known.values())
             raise AmbiguousSubject(tuple(choices))
-        return tuple(sorted(next(iter(people.values()))))
+        return tuple(sorted(people[0]))
 
     def _candidates(self, subject: Subject) -> list[bytes]:
         namespaces = {source.namespace for source in self._store.keyring.sources()} or {"default"}
@@ -174,8 +179,7 @@ class Office:
             found.append(bytes.fromhex(subject.value))
         return found
 
-    def _nobody(self, candidates: Sequence[bytes]) -> AssayError:
-        erased = self._rights.erased(candidates)
+    def _nobody(self, erased: frozenset[bytes]) -> AssayError:
         if not erased:
             return UnknownSubject()
         requests = (each for each in self._rights.requests() if each.kind == "erase")

@@ -104,6 +104,7 @@ class SQLiteAgenda:
     def complete(self, decided: Sequence[Decided], now: int) -> None:
         with self._database.transaction() as connection:
             stops = self._database.stops.now(connection)
+            _forget(connection, [result.entry.entity for result in decided if result.entry.entity in stops.erased])
             decided = [result for result in decided if not (stops and _is_overtaken(connection, result, stops))]
             for result in decided:
                 self._append(connection, _allowed(result, stops) if stops else result)
@@ -131,20 +132,21 @@ class SQLiteAgenda:
             connection.execute(_SET_TIMER, (entry.kind, entry.entity, result.next_at))
 
     def resolve(self, resolutions: Sequence[Resolution], now: int) -> None:
-        touches = [entry for resolution in resolutions for entry in resolution.touches]
         with self._database.transaction() as connection:
             erased = self._database.stops.now(connection).erased
-            # Who was erased while this was being found out is nobody's part any more.
-            write_resolutions(connection, [each for each in resolutions if erased.isdisjoint(each.people)])
-            touch(connection, {entry: now for entry in touches if entry.entity not in erased})
+            # While somebody is being erased, who is who without that person is not known; it will be found out when its
+            # links are gone. To touch anybody before would only have the same found out again, and again.
+            found = [each for each in resolutions if erased.isdisjoint(each.people)]
+            write_resolutions(connection, found)
+            touch(connection, {entry: now for each in found for entry in each.touches})
 
     def act(self, act: IdentityAct, now: int) -> None:
         with self._database.transaction() as connection:
-            ends = {end for pair in act.pairs for end in pair}
-            if not self._database.stops.now(connection).erased.isdisjoint(ends):
-                return  # who was erased a moment ago is nobody's part any more
-            write_act(connection, act)
-            touch(connection, {Touch("user", end, "identity"): now for end in ends})
+            erased = self._database.stops.now(connection).erased
+            # Who was erased a moment ago is nobody's part any more.
+            pairs = tuple(pair for pair in act.pairs if erased.isdisjoint(pair))
+            write_act(connection, replace(act, pairs=pairs))
+            touch(connection, {Touch("user", end, "identity"): now for pair in pairs for end in pair})
 
     def adjust_identity(self, fingerprint: bytes, now: int) -> bool:
         with self._database.transaction() as connection:
@@ -207,6 +209,11 @@ def select_ledger(connection: Connection, kind: EntityKind, entities: Sequence[b
         (row for row in rows if row.kind == kind),
         key=lambda row: (row.recorded_at, row.definition, row.episode, row.revision),
     )
+
+
+def _forget(connection: Connection, erased: Sequence[bytes]) -> None:
+    """Nothing is to be decided about the erased: what was touched when they went is settled by that."""
+    connection.executemany("DELETE FROM agenda WHERE entity = ?", [(id,) for id in erased])
 
 
 def _is_overtaken(connection: Connection, result: Decided, stops: Stops) -> bool:

@@ -19,7 +19,7 @@ from assay_collector.stores.sqlite.agenda import touch
 from assay_collector.stores.sqlite.database import Database
 from assay_collector.stores.sqlite.holdings import REMOVED, UNDER_ACCOUNTS, Holding, remove_some
 from assay_collector.stores.sqlite.quarantined import naming
-from assay_collector.stores.sqlite.rows import marks
+from assay_collector.stores.sqlite.rows import marks, select_in
 
 # So many rows of an account's tallies are looked through at a time.
 LOOK_ROWS = 20_000
@@ -428,7 +428,11 @@ def _last(_: Database, portion: Portion) -> Remove:
 
 
 def _touch(connection: Connection, entities: Sequence[tuple[Any, bytes]], causes: Sequence[Cause], now: int) -> None:
-    touch(connection, {Touch(kind, entity, cause): now for kind, entity in entities for cause in causes})
+    # Whoever had to do with the person may have been erased meanwhile.
+    sql = "SELECT id FROM tombstones WHERE id IN ({})"
+    erased = {row[0] for row in select_in(connection, sql, [entity for _, entity in entities])}
+    left = [each for each in entities if each[1] not in erased]
+    touch(connection, {Touch(kind, entity, cause): now for kind, entity in left for cause in causes})
 
 
 _REMOVALS = {holding.table: _removal(holding) for holding in REMOVED}

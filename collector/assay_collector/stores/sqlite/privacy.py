@@ -278,7 +278,8 @@ def _bury(connection: Connection, request: PrivacyRequest, notices: Notices) -> 
         [(request.request_id, account) for account in sorted(accounts)],
     )
     # Who shared a device with the person may turn out not to have shared it.
-    ends = {end for row in SQLiteFacts(connection).links_of(ids) for end in (row.low, row.high)} - set(ids)
+    links = SQLiteFacts(connection).links_of(ids)
+    ends = {end for row in links for end in (row.low, row.high, row.as_user) if end is not None} - set(ids)
     connection.executemany(
         "INSERT INTO privacy_concerned (request_id, kind, entity) VALUES (?, 'neighbour', ?)",
         [(request.request_id, end) for end in sorted(ends)],

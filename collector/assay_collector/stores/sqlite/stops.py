@@ -136,10 +136,14 @@ def judged(stops: Stops, admissions: Sequence[Admission]) -> tuple[Sequence[Admi
 
 
 def _without(admission: Admission, erased: Set[bytes]) -> Admission:
+    links = tuple(link for link in admission.links if erased.isdisjoint((link.low, link.high, link.as_user)))
+    # A previous name that is an erased user's is not taken as anything else's either.
+    names = {link.former for link in admission.links if link.as_user in erased} - {admission.event.leaf}
+    untaken = erased | (names - {end for link in links for end in (link.low, link.high)})
     return replace(
         admission,
-        identifiers=tuple(known for known in admission.identifiers if known.id not in erased),
-        links=tuple(link for link in admission.links if erased.isdisjoint((link.low, link.high, link.as_user))),
+        identifiers=tuple(known for known in admission.identifiers if known.id not in untaken),
+        links=links,
         memberships=tuple(row for row in admission.memberships if row.leaf not in erased),
         traits=tuple(row for row in admission.traits if row.entity not in erased),
         consents=tuple(row for row in admission.consents if row.subject not in erased),

@@ -509,7 +509,8 @@ class Agenda(Protocol):
 
     def take(self, now: int, limit: int) -> Sequence[AgendaEntry]:
         """
-        The entries due, longest waiting first. They stay on the agenda until `complete`.
+        Of the entries due the longest waiting, in that order, each with all that is due about it. They stay on the
+        agenda until `complete`.
 
         What happens to an entity from here on is told apart from what is taken, so that it is taken once.
         """

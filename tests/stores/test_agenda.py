@@ -59,6 +59,18 @@ def test_touching_again_keeps_its_place(store: Store):
     assert [(LEAF, NOW), (OTHER_LEAF, NOW + 1)] == [(entry.entity, entry.since) for entry in take(store, NOW + 2)]
 
 
+def test_who_waits_is_taken_once_with_all_that_happened(store: Store):
+    """However often it was touched since, and however few are taken: others wait for one decision, not for many."""
+    for number in range(3):
+        store.agenda.touch([touch()], NOW + number)
+        take(store, NOW - 1)
+    store.agenda.touch([touch(OTHER_LEAF)], NOW + 1)
+    (first,) = take(store, NOW + 9, limit=1)
+    store.agenda.complete([decided(first)], NOW + 9)
+
+    assert [OTHER_LEAF] == [entry.entity for entry in take(store, NOW + 9)]
+
+
 def test_very_many_are_touched(store: Store):
     """A changed definition concerns everybody."""
     store.agenda.touch((touch(an_id(number), "definition") for number in range(12_000)), NOW)

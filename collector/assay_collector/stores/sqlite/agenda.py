@@ -37,6 +37,14 @@ _TOUCH = """
         causes = causes | excluded.causes, since = min(since, excluded.since), marks = marks + excluded.marks,
         earliest = min(earliest, excluded.earliest), signals = signals | excluded.signals
 """
+# Whoever is due longest, each with all that is due about it: who waits is decided once, however often it was touched.
+_TAKE = """
+    SELECT kind, entity, epoch, version, due_at, causes, since, marks, earliest, signals FROM (
+        SELECT kind, entity, min(due_at) AS longest FROM (
+            SELECT kind, entity, due_at FROM agenda WHERE due_at <= ?1 ORDER BY due_at LIMIT ?2)
+        GROUP BY entity, kind) JOIN agenda USING (entity, kind)
+    WHERE due_at <= ?1 ORDER BY longest
+"""
 _ROWS = "SELECT epoch, version, causes FROM agenda WHERE entity = ? AND kind = ?"
 _FINISH = "DELETE FROM agenda WHERE entity = ? AND kind = ? AND epoch = ? AND version = ?"
 # A timer has a row of its own, which touches leave alone.
@@ -91,13 +99,9 @@ class SQLiteAgenda:
 
     def take(self, now: int, limit: int) -> Sequence[AgendaEntry]:
         self._database.epoch += 1
-        sql = """
-            SELECT kind, entity, epoch, version, due_at, causes, since, marks, earliest, signals FROM agenda
-            WHERE due_at <= ? ORDER BY due_at LIMIT ?
-        """
         found: dict[tuple[EntityKind, bytes], list[tuple[Any, ...]]] = {}
         with self._database.reading() as connection:
-            for kind, entity, *row in connection.execute(sql, (now, limit)):
+            for kind, entity, *row in connection.execute(_TAKE, (now, limit)):
                 found.setdefault((kind, entity), []).append(tuple(row))
         return [_entry(kind, entity, rows) for (kind, entity), rows in found.items()]
 

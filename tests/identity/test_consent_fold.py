@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from assay.contract.times import INSTANT_MAX, INSTANT_MIN
 from assay_collector.identity.consent import Standing, allowed_spans, covers, forbids, next_expiry, stand
 from assay_collector.identity.spans import ALWAYS, contains
 
 USER, PHONE, LAPTOP = b"user", b"phone", b"laptop"
+END = INSTANT_MAX + 1
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,38 @@ def test_silence_is_read_by_the_policy_it_came_under(silence):
     assert (silence, True) == state(Said(state=silence, policy="opt_in"))
     assert ("granted", False) == state(Said(PHONE, silence, at=9, policy="opt_in"), Said(at=1))
     assert (silence, True) == state(Said(state=silence, at=9, policy="opt_in"), Said(at=1))
+
+
+@pytest.mark.parametrize(
+    ("less", "more", "expected"),
+    [
+        pytest.param(Said(), Said(expires_at=50), ("expired", False), id="one that ends"),
+        pytest.param(Said(expires_at=200), Said(expires_at=50), ("expired", False), id="the shorter"),
+        pytest.param(Said(expires_at=50, event_id=b"a"), Said(event_id=b"b"), ("granted", False), id="the larger id"),
+        pytest.param(Said(expires_at=50, event_id=None), Said(event_id=b"a"), ("granted", False), id="one with an id"),
+        pytest.param(
+            Said(state="unknown"), Said(state="unknown", policy="opt_in"), ("unknown", True), id="silence that is a no"
+        ),
+    ],
+)
+def test_of_two_words_at_one_instant_one_speaks(less: Said, more: Said, expected: tuple[str, bool]):
+    """The more restrictive, then the larger id, then the shorter grant: whichever is read first."""
+    assert [expected, expected] == [state(less, more), state(more, less)]
+
+
+def test_of_a_person_of_two_names_the_later_yes_is_told():
+    """An admin may have joined two users; each speaks for both."""
+    grants = [Said(at=3), Said(b"other", at=7)]
+
+    assert Standing("granted", False, 7, b"other") == stand(grants, {USER, b"other"}, 100)["pql_scoring"]
+    assert Standing("granted", False, 7, b"other") == stand(grants[::-1], {USER, b"other"}, 100)["pql_scoring"]
+
+
+def test_the_next_expiry_is_the_earliest_that_is_still_to_come():
+    """Of grants alone: what is refused does not run out."""
+    words = [Said(expires_at=12), Said(PHONE, expires_at=7), Said(LAPTOP, "denied", expires_at=6)]
+
+    assert [7, 12, None] == [next_expiry(words, now) for now in (0, 7, 12)]
 
 
 def test_a_grant_covers_what_came_after_it_and_before_its_end():
@@ -183,3 +217,23 @@ def test_when_a_person_refused_is_what_it_had_said_by_then(words: list[Said], at
 def test_who_only_ever_agrees_is_allowed_always():
     """However often it is said; that is what most histories are."""
     assert ALWAYS is allowed_spans([Said(at=n) for n in range(9)], {USER})
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        pytest.param([Said(at=1, state="denied"), Said(at=8)], ((INSTANT_MIN, 1), (8, END)), id="no, then yes"),
+        pytest.param([Said(at=INSTANT_MIN, state="denied")], (), id="no from the beginning"),
+        pytest.param([Said(at=5, expires_at=3, policy="opt_in")], ((INSTANT_MIN, 5),), id="over before it was given"),
+        pytest.param([Said(at=5, expires_at=9, policy="opt_in")], ((INSTANT_MIN, 9),), id="over, and silence is a no"),
+        pytest.param([Said(at=5, expires_at=9)], ALWAYS, id="over, and silence is none"),
+        pytest.param(
+            [Said(at=1, state="denied"), Said(at=8, expires_at=16), Said(at=32)],
+            ((INSTANT_MIN, 1), (8, END)),
+            id="once answered, answered",
+        ),
+    ],
+)
+def test_the_times_at_which_nothing_was_refused(words: list[Said], expected: tuple[tuple[int, int], ...]):
+    """In order, with no empty one, whichever word is read first."""
+    assert [expected, expected] == [allowed_spans(words, {USER}), allowed_spans(words[::-1], {USER})]

@@ -283,6 +283,52 @@ def test_alias_loops_are_no_ops():
     assert ({ANNA: ANNA}, {(A1, ANNA): ACTIVE}) == (itself.person_of, decided(itself))
 
 
+def test_an_authorised_alias_of_a_visitor_is_as_strong_as_any_observation():
+    """A source that may merge users may not take a visitor away from the user it was first seen with."""
+    taken = resolved(link(A1, ANNA, 3), alias(A1, BERT, 1, authorised=True), link(BERT, A2, 4))
+    kept = resolved(link(A1, ANNA, 3), alias(A1, BERT, 9, authorised=True))
+
+    assert (BERT, ANNA) == (taken.person_of[A1], kept.person_of[A1])
+    assert {TWO_USERS, ACTIVE} == set(decided(kept).values()) | {kept.decisions[alias(A1, BERT, authorised=True).key]}
+
+
+def test_an_alias_of_a_source_that_may_not_merge_renames_nobody():
+    """Also where an admin has joined the two; the smaller name stays."""
+    joined = resolved(alias(A1, BERT, as_user=ANNA), link(ANNA, BERT, 5, "admin"))
+
+    assert {ANNA: ANNA, BERT: ANNA} == joined.person_of
+
+
+def test_a_user_renamed_there_and_back_is_named_by_a_user():
+    """All its names are former ones, and yet better than a visitor's id."""
+    assert {ANNA} == set(resolved(rename(ANNA, BERT), rename(BERT, ANNA), link(A1, ANNA)).person_of.values())
+
+
+def test_what_was_only_spoken_of_is_the_weakest_and_limited_as_a_visitor():
+    """An alias may name somebody who was never seen: any id that was comes first."""
+    spoken = resolved(link(UNSEEN[0], ANNA, 1), link(UNSEEN[0], A1, 2), link(A1, BERT, 9))
+    names = [an_id(1_000 + number) for number in range(101)]
+    crowded = resolved(*(link(UNSEEN[0], name) for name in names), types=dict.fromkeys(names, "anonymous"))
+
+    assert (ANNA, BERT) == (spoken.person_of[UNSEEN[0]], spoken.person_of[A1])
+    assert {Decision("blocked", "cardinality_ceiling")} == set(crowded.decisions.values())
+
+
+def test_who_is_one_already_is_not_kept_apart_by_a_shared_device():
+    """What an admin joined stays joined, and the observation that says the same is none the worse."""
+    claims = (link(A1, ANNA, 1), link(A1, BERT, 2), link(A1, A2, 3, "admin"), link(A1, A2, 3))
+
+    assert ACTIVE == resolved(*claims).decisions[link(A1, A2).key]
+
+
+def test_a_device_is_shared_from_the_first_time_that_another_user_comes():
+    """However many come after that one."""
+    claims = (link(PHONE, ANNA, 1), link(PHONE, BERT, 5), link(PHONE, CARL, 9), link(PHONE, A2, 6), link(PHONE, A1, 4))
+    shared = resolved(*claims)
+
+    assert (ANNA, A2) == (shared.person_of[A1], shared.person_of[A2])
+
+
 # --- ceilings -------------------------------------------------------------------------------------------------------
 
 
@@ -320,6 +366,32 @@ def test_exactly_the_ceiling_is_allowed():
     assert an_id(1_000) == resolved(*claims, types=types).person_of[A1]
     assert A1 == resolved(*claims, one_more, types={**types, CARL: "user"}).person_of[A1]
     assert an_id(1_000) == resolved(*claims, a_day_later, types={**types, CARL: "user"}).person_of[A1]
+
+
+def test_a_user_may_have_ten_times_as_many_ids_as_a_visitor():
+    """Who works for years on many machines; and a name that is only its own is never too much."""
+    visitors = [an_id(1_000 + number) for number in range(1_001)]
+    types = {ANNA: "user", **dict.fromkeys(visitors, "anonymous")}
+    full = resolved(*(link(ANNA, each) for each in visitors[1:]), types=types, component_max=2_000)
+    itself = alias(A1, ANNA, as_user=ANNA)
+    crowded = resolved(*(link(ANNA, each) for each in visitors), itself, types={A1: "anonymous", **types})
+
+    assert {ANNA} == set(full.person_of.values())
+    assert [ACTIVE] == [decision for decision in crowded.decisions.values() if decision.state != "blocked"]
+    assert ACTIVE == crowded.decisions[itself.key]
+
+
+def test_the_window_of_a_ceiling_is_any_day_there_was():
+    """Whatever came long before the crowd, and in whatever order of strength the links are looked at."""
+    claims, types = crowd(101, 1)
+    early = [Claim(*pair_of(A1, CARL), -90 * DAY)]
+    devices = [an_id(3_000 + number) for number in range(60)]
+    users = list(types)[1:61]
+    apart = [*(link(A1, each, 0) for each in devices), *(link(A1, each, 9 * DAY) for each in users)]
+    kinds = {A1: "anonymous", **dict.fromkeys(devices, "device"), **dict.fromkeys(users, "user")}
+
+    assert A1 == resolved(*claims, *early, types={**types, CARL: "user"}).person_of[A1]
+    assert users[0] == resolved(*apart, types=kinds).person_of[A1]
 
 
 def test_a_person_has_a_limited_number_of_identifiers():

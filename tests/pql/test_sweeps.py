@@ -51,7 +51,13 @@ def test_what_is_too_large_to_add_is_no_number(sign: int):
 @pytest.mark.parametrize("pick", ["first", "last", "min", "max"])
 def test_an_event_without_the_value_is_not_among_those_to_pick_from(pick: str):
     """Neither the first nor the last of anything."""
-    assert Steps(None, ((2, "5"),)) == extreme(present(None, "5", None), pick)
+    assert Steps(None, ((2, 5),)) == extreme(present(None, 5, None), pick)
+
+
+@pytest.mark.parametrize(("pick", "expected"), [("min", Decimal(5)), ("max", Decimal(5)), ("last", "5")])
+def test_the_least_and_the_greatest_are_numbers(pick: str, expected: object):
+    """As in a sum, also where they came as text; what was picked by time is what came."""
+    assert expected == extreme(present("5"), pick).at(9)
 
 
 @pytest.mark.parametrize("pick", ["first", "last", "min", "max"])

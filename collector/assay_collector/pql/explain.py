@@ -22,7 +22,13 @@ Json = dict[str, Any]
 _RANKS = {"qualified": 0, **dict.fromkeys(ENDS, 2)}
 
 
-def evidence(definition: d.Definition, facts: EntityFacts, instant: int, moment: Moment | None = None) -> Json:
+def evidence(
+    definition: d.Definition,
+    facts: EntityFacts,
+    instant: int,
+    moment: Moment | None = None,
+    judge: Judge | None = None,
+) -> Json:
     """
     Each criterion's value, threshold and verdict at an instant, and what follows from them.
 
@@ -30,8 +36,11 @@ def evidence(definition: d.Definition, facts: EntityFacts, instant: int, moment:
 
     Args:
         moment: The step that it is for, of those at that instant; None: the last.
+        judge: Of the same definition and facts, where there is one: what it has computed is not computed again.
     """
-    judge = Judge(definition.in_force(instant), facts)
+    in_force = definition.in_force(instant)
+    if judge is None or in_force is not definition:
+        judge = Judge(in_force, facts)
     definition = judge.definition
     told = _told_by(judge, instant, moment)
     shown: Json = {"asOf": format_instant(instant), "version": definition.version}

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import assert_never
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from assay.contract.times import INSTANT_MAX, MICROSECOND, MINUTE
+from assay.contract.times import HOUR, INSTANT_MAX, MICROSECOND, MINUTE
 from assay_collector.pql.definition import Anchored, CalendarDays, CalendarMonth, Ever, Rolling, Window
 from assay_collector.pql.tallies import Period
 
@@ -43,6 +43,29 @@ def presence(window: Window, at: int, anchored: Period | None) -> Presence | Non
             return begins, start_of_day(at, zone, ago + days)
         case CalendarMonth(zone=zone):
             return at, start_of_next_month(at, zone)
+        case _:
+            assert_never(window)
+
+
+def reach(window: Window, first: int, anchored: Period | None) -> int:
+    """
+    The last instant at which another event stands, together with one at `first`, for whatever lies between the two:
+    what is between is present only where one of them is. Presence begins and ends in the order of events, so this is
+    where the presence of the later one begins as that of the first ends.
+    """
+    match window:
+        case Ever():
+            return FOREVER
+        case Anchored():
+            if anchored is None or anchored.end <= first:
+                return FOREVER
+            return (anchored.start if first < anchored.start else anchored.end) - 1
+        case Rolling(length=length):
+            return first + length
+        case CalendarDays(days=days, zone=zone, ago=ago):
+            return start_of_day(first, zone, days + 1) - 1 if ago else start_of_day(first, zone, days)
+        case CalendarMonth(zone=zone):
+            return start_of_next_month(first, zone)
         case _:
             assert_never(window)
 
@@ -87,8 +110,23 @@ def _is_zone(name: str) -> bool:
 
 def local_day(at: int, zone: str) -> date:
     """The calendar day of an instant in a time zone."""
+    day = _day_of_hour(at // HOUR, zone)
+    if day is not None:
+        return day
     # Since then clocks have been set at whole minutes only, so all of a minute lies in one day.
     return _local_day(at - at % MINUTE if at >= _WHOLE_MINUTES else at, zone)
+
+
+@lru_cache(maxsize=200_000)
+def _day_of_hour(hour: int, zone: str) -> date | None:
+    """The day in which all of an hour lies; None: it is not all in one, or the clocks change in it."""
+    try:
+        first, last = (
+            (_EPOCH + timedelta(microseconds=at)).astimezone(_zone(zone)) for at in (hour * HOUR, (hour + 1) * HOUR - 1)
+        )
+    except OverflowError:
+        return None
+    return first.date() if first.date() == last.date() and first.utcoffset() == last.utcoffset() else None
 
 
 @lru_cache(maxsize=200_000)
@@ -102,7 +140,14 @@ def _local_day(at: int, zone: str) -> date:
 
 def start_of_day(at: int, zone: str, later: int) -> int:
     """When the day begins that comes `later` days after the day of an instant."""
-    return _start(local_day(at, zone).toordinal() + later, zone)
+    found = _start_after_hour(at // HOUR, zone, later)
+    return _start(local_day(at, zone).toordinal() + later, zone) if found is None else found
+
+
+@lru_cache(maxsize=200_000)
+def _start_after_hour(hour: int, zone: str, later: int) -> int | None:
+    day = _day_of_hour(hour, zone)
+    return None if day is None else _start(day.toordinal() + later, zone)
 
 
 def start_of_next_month(at: int, zone: str) -> int:

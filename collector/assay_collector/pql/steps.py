@@ -33,7 +33,7 @@ class Steps(Generic[V]):
     def of(initial: W, changes: Iterable[tuple[int, W]]) -> "Steps[W]":
         """The function through these changes; of several at one instant the last counts."""
         kept: list[tuple[int, W]] = []
-        for at, value in sorted(changes, key=lambda change: change[0]):
+        for at, value in sorted(changes, key=_instant):
             if kept and kept[-1][0] == at:
                 kept.pop()
             before = kept[-1][1] if kept else initial
@@ -62,7 +62,7 @@ def combine(function: Callable[[Sequence[Any]], W], parts: Sequence[Steps[Any]])
     initial = function(values)
     merged = sorted(
         ((at, index, value) for index, part in enumerate(parts) for at, value in part.changes),
-        key=lambda change: change[0],
+        key=_instant,
     )
     changes: list[tuple[int, W]] = []
     for at, index, value in merged:

@@ -33,12 +33,16 @@ Present = tuple[Occurrence, Presence]
 
 def weighted(changes: Iterable[tuple[int, int]]) -> Steps[int]:
     """The running sum of changes (instant, amount), from 0."""
+    turns: dict[int, int] = {}
+    for at, amount in changes:
+        turns[at] = turns.get(at, 0) + amount
     total = 0
     steps: list[tuple[int, int]] = []
-    for at, group in groupby(sorted(change for change in changes if change[0] < FOREVER), key=lambda change: change[0]):
-        total += sum(amount for _, amount in group)
-        steps.append((at, total))
-    return Steps.of(0, steps)
+    for at in sorted(turns):
+        if turns[at] and at < FOREVER:
+            total += turns[at]
+            steps.append((at, total))
+    return Steps(0, tuple(steps))
 
 
 def counted(present: Iterable[Present]) -> Steps[int]:
@@ -98,7 +102,9 @@ def extreme(present: Iterable[Present], pick: str) -> Steps[Any]:
     for found, spell in present:
         key = millionths(found.value) if by_value else (found.at, found.event_id)
         if key is not None and found.value is not None:
-            entries.append(((key, found.at, found.event_id, _Opaque(found.value)), spell))
+            # The least of "5" and 7 is the number 5, as it is the number in a sum.
+            value = as_number(found.value) if by_value else found.value
+            entries.append(((key, found.at, found.event_id, _Opaque(value)), spell))
     changes = sorted(
         (
             (at, comes, key)

@@ -17,7 +17,7 @@ from typing import Any, assert_never
 from assay.contract.times import DAY, HOUR
 from assay_collector.pql import definition as d
 from assay_collector.pql.comparators import Comparator, Truth, as_number
-from assay_collector.pql.presence import FOREVER, Presence, is_zone, local_day, presence
+from assay_collector.pql.presence import FOREVER, Presence, is_zone, local_day, presence, reach, start_of_day
 from assay_collector.pql.steps import Steps, combine
 from assay_collector.pql.sweeps import (
     MILLIONTH,
@@ -32,7 +32,8 @@ from assay_collector.pql.sweeps import (
 from assay_collector.pql.tallies import Instants, Period, Series
 
 UNKNOWN: Steps[Any] = Steps(None)
-Suffices = Callable[[int, int], bool]
+# Until when, inclusive, another event stands together with one at an instant for all between them.
+StandsUntil = Callable[[int], int]
 # Decayed points are computed to so many digits before they are rounded to millionths.
 _DIGITS = 40
 
@@ -48,22 +49,21 @@ class EntityFacts:
     instants: Instants
     # The matching events of a signal, in any order; every one that may be used.
     occurrences: Callable[[int], Sequence[Occurrence]] = lambda _: ()
-    # The same, without those of an hour that lie between two which, by the test given, say all that is needed.
-    sights: Callable[[int, Suffices], Sequence[Occurrence]] | None = None
+    # The same, without those that lie between two which stand for them.
+    sights: Callable[[int, StandsUntil], Sequence[Occurrence]] | None = None
     # Called now and then during long work, so that others get their turn; no value depends on it.
     breathe: Callable[[], None] = lambda: None
     # For accounts: the traits of its people.
     traits_of_member: Callable[[bytes], Mapping[d.Trait, Steps[Any]]] = lambda _: {}
 
-    def sights_of(self, signal: d.Signal, suffices: Suffices) -> Sequence[Occurrence]:
+    def sights_of(self, signal: d.Signal, stands_until: StandsUntil) -> Sequence[Occurrence]:
         """
         Matching events of a signal, for whoever asks only where something was seen at all.
 
         Args:
-            suffices: Whether, of several events of one hour (of one person, and with one value), the first and the last
-                say all.
+            stands_until: Up to when two events, of one person and with one value, say all of what is between them.
         """
-        return self.occurrences(signal.id) if self.sights is None else self.sights(signal.id, suffices)
+        return self.occurrences(signal.id) if self.sights is None else self.sights(signal.id, stands_until)
 
     def series_of(self, signal: d.Signal) -> Series:
         """The folded tallies of a signal."""
@@ -152,18 +152,11 @@ def _seen(use: d.Use, facts: EntityFacts) -> Sequence[Occurrence]:
         return facts.occurrences(use.signal.id)
     period, by_day = period_of(use.window, facts), use.signal.aggregate == "active_days"
 
-    def suffices(first: int, last: int) -> bool:
-        # Presence begins and ends in the order of events: where the first's reaches to the last's, the two cover all.
-        begin, end = presence(use.window, first, period), presence(use.window, last, period)
-        is_covered = begin[1] >= end[0] if begin and end else begin is end and _is_missed(first, last, period)
-        return is_covered and (not by_day or local_day(first, use.zone) == local_day(last, use.zone))
+    def stands_until(first: int) -> int:
+        last = reach(use.window, first, period)
+        return min(last, start_of_day(first, use.zone, 1) - 1) if by_day else last
 
-    return facts.sights_of(use.signal, suffices)
-
-
-def _is_missed(first: int, last: int, period: Period | None) -> bool:
-    """Neither these nor what lies between them falls into the period."""
-    return period is None or last < period.start or period.end <= first
+    return facts.sights_of(use.signal, stands_until)
 
 
 def _fold(use: d.Use, occurrences: Iterable[Occurrence], facts: EntityFacts) -> Steps[Any]:

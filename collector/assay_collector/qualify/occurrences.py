@@ -17,6 +17,7 @@ from assay_collector.identity.spans import ALWAYS, Spans, contains
 from assay_collector.pql.matching import CompiledSignal
 from assay_collector.pql.sweeps import Occurrence
 from assay_collector.pql.tallies import Span
+from assay_collector.pql.values import StandsUntil
 from assay_collector.store import EventRow, Facts, Tally, TallyItem
 
 _decode = msgspec.json.Decoder().decode
@@ -25,8 +26,9 @@ _GAP_HOURS = 3
 # So many rows are worked through between two breaths.
 _ROWS = 500
 
-Suffices = Callable[[int, int], bool]
 _Place = tuple[bytes, bytes]  # entity and leaf
+# Where, in which hour, of whom and with what value; the first and the last, and whether there are no others.
+_Seen = tuple[_Place, int, bytes, Any, int, int, bool]
 
 
 class Belonging(Protocol):
@@ -69,23 +71,26 @@ class Rereader:
     def occurrences(self, signal: int) -> Sequence[Occurrence]:
         """Every matching event of a signal; of distinct values, only what is needed of those at one instant."""
         if signal not in self._occurrences:
-            self._occurrences[signal] = list(self._seen(signal, _never))
+            self._occurrences[signal] = list(self._seen(signal, None))
         return self._occurrences[signal]
 
-    def sights(self, signal: int, suffices: Suffices) -> Sequence[Occurrence]:
-        """The same, of an hour of one leaf and value the first and the last only where those suffice."""
-        return list(self._seen(signal, suffices))
+    def sights(self, signal: int, stands_until: StandsUntil) -> Sequence[Occurrence]:
+        """The same, of several of one person and value the first and the last only where those stand for all."""
+        return list(self._seen(signal, stands_until))
 
-    def _seen(self, signal: int, suffices: Suffices) -> Iterator[Occurrence]:
+    def _seen(self, signal: int, stands_until: StandsUntil | None) -> Iterator[Occurrence]:
         compiled = self.compiled[signal]
         if compiled.is_distinct:
-            return self._seen_items(signal, suffices)
+            return self._seen_runs(signal, self._item_spans(signal), stands_until or _itself)
         if compiled.of is not None:
             hours = [((row.entity, row.leaf), row.bucket) for row in self.rows.get(signal, ())]
             return self._read_hours(signal, hours)
-        return self._seen_rows(signal, suffices)
+        if stands_until is None:
+            return self._seen_rows(signal)
+        return self._seen_runs(signal, self._spans(signal), stands_until)
 
-    def _seen_rows(self, signal: int, suffices: Suffices) -> Iterator[Occurrence]:
+    def _seen_rows(self, signal: int) -> Iterator[Occurrence]:
+        """Every event."""
         unclear: list[tuple[_Place, int]] = []
         for index, (entity, _, hour, leaf, n, first, last) in enumerate(map(_fields, self.rows.get(signal, ()))):
             if index % _ROWS == 0:
@@ -93,33 +98,48 @@ class Rereader:
             person = self.people.get(leaf, leaf)
             if first == last:
                 yield from [Occurrence(first, b"", person)] * n
-            elif n == 2 or suffices(first, last):
+            elif n == 2:
                 yield Occurrence(first, b"", person)
                 yield Occurrence(last, b"", person)
             else:
                 unclear.append(((entity, leaf), hour))
         yield from self._read_hours(signal, unclear)
 
-    def _seen_items(self, signal: int, suffices: Suffices) -> Iterator[Occurrence]:
-        of_user = self.compiled[signal].of_user
+    def _seen_runs(self, signal: int, spans: Iterable[_Seen], stands_until: StandsUntil) -> Iterator[Occurrence]:
+        """The first and the last of each run of events that those two stand for."""
         unclear: set[tuple[_Place, int]] = set()
-        for index, row in enumerate(self.item_rows.get(signal, ())):
+        runs: dict[tuple[bytes, Any], tuple[int, int, int]] = {}  # from, to, and to when at the latest
+        for index, (place, hour, person, item, first, last, is_known) in enumerate(spans):
             if index % _ROWS == 0:
                 self.breathe()
-            leaf, item = row.leaf, row.item
-            person = self.people.get(leaf, leaf)
-            if of_user:
-                item = self.people.get(item, item)
-                if item not in self.users:
-                    continue
-            if row.first_at == row.last_at:
-                yield Occurrence(row.first_at, b"", person, item)
-            elif suffices(row.first_at, row.last_at):
-                yield Occurrence(row.first_at, b"", person, item)
-                yield Occurrence(row.last_at, b"", person, item)
-            else:
-                unclear.add(((row.entity, leaf), row.bucket))
+            key = (person, item)
+            run = runs.get(key)
+            if run is not None and run[0] <= first and last <= run[2]:
+                if last > run[1]:
+                    runs[key] = (run[0], last, run[2])
+                continue
+            latest = stands_until(first)
+            if not is_known and last > latest:
+                unclear.add((place, hour))
+                continue
+            if run is not None:
+                yield from _ends(run, person, item)
+            runs[key] = (first, last, latest)
+        for (person, item), run in runs.items():
+            yield from _ends(run, person, item)
         yield from self._read_hours(signal, unclear)
+
+    def _spans(self, signal: int) -> Iterator[_Seen]:
+        for entity, _, hour, leaf, n, first, last in map(_fields, self.rows.get(signal, ())):
+            yield (entity, leaf), hour, self.people.get(leaf, leaf), None, first, last, first == last or n == 2
+
+    def _item_spans(self, signal: int) -> Iterator[_Seen]:
+        of_user = self.compiled[signal].of_user
+        for row in self.item_rows.get(signal, ()):
+            leaf, first, last = row.leaf, row.first_at, row.last_at
+            item = self.people.get(row.item, row.item) if of_user else row.item
+            if not of_user or item in self.users:
+                yield (row.entity, leaf), row.bucket, self.people.get(leaf, leaf), item, first, last, first == last
 
     def spans_of_items(self, signal: int) -> Iterator[tuple[bytes, Span]]:
         """Where each distinct value was seen. Of users: where each person was, and nobody unknown."""
@@ -172,12 +192,19 @@ class Rereader:
                 yield Occurrence(found.at, found.event_id, person, person)
 
 
-def _never(first: int, last: int) -> bool:  # noqa: ARG001 - one of many tests
-    return False
+def _itself(first: int) -> int:
+    return first
 
 
 def _fields(row: Tally) -> tuple[bytes, int, int, bytes, int, int, int]:
     return row.entity, row.signal, row.bucket, row.leaf, row.n, row.first_at, row.last_at
+
+
+def _ends(run: tuple[int, int, int], person: bytes, item: Any) -> Iterator[Occurrence]:
+    first, last, _ = run
+    yield Occurrence(first, b"", person, item)
+    if last != first:
+        yield Occurrence(last, b"", person, item)
 
 
 def _runs(ascending: Sequence[int]) -> Iterator[tuple[int, int]]:

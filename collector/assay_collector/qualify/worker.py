@@ -17,7 +17,7 @@ import msgspec
 from assay.contract.consent import SCORING_PURPOSES
 from assay_collector.identity.consent import covers
 from assay_collector.identity.rules import DEFAULT_IDENTITY_RULES, IdentityRules
-from assay_collector.pql.decision import Judge, Verdict
+from assay_collector.pql.decision import Judge, Moment, Verdict
 from assay_collector.pql.definition import Catalogue, Definition, EntityKind
 from assay_collector.pql.explain import evidence
 from assay_collector.pql.happened import Happened
@@ -288,7 +288,7 @@ class Qualifier:
         for definition in definitions:
             # Most are not heard of again soon, so only the second decision looks ahead, unless the first was dear.
             looks_ahead = is_busy or self._stopwatch() - begun > DEAR
-            verdict, found[definition.id] = self._judge(definition, gathered, now, looks_ahead=looks_ahead)
+            judge, verdict, found[definition.id] = self._judge(definition, gathered, now, looks_ahead=looks_ahead)
             for id in sorted({group.subject, *(row.entity for row in ledger)}):
                 rows = [row for row in ledger if row.entity == id and row.definition == definition.id]
                 found_now = reconcile(
@@ -300,7 +300,7 @@ class Qualifier:
                     causes=causes,
                     now=now,
                     live_at=self._live_at.get(definition.id),
-                    evidence=lambda moment, d=definition: _encode(evidence(d, gathered.facts(d), moment.at, moment)),  # type: ignore[misc]
+                    evidence=partial(_evidence, definition, gathered, judge),
                 )
                 appended += [_with_losses(row, rows, definition, gathered) for row in found_now]
         return tuple(appended), found
@@ -316,13 +316,13 @@ class Qualifier:
 
     def _judge(
         self, definition: Definition, gathered: Gathered, now: int, *, looks_ahead: bool
-    ) -> tuple[Verdict, Patience]:
+    ) -> tuple[Judge | None, Verdict, Patience]:
         if not gathered.can_qualify(definition):
-            return Verdict((), None), patience_without_prospects(definition, gathered.marked)
+            return None, Verdict((), None), patience_without_prospects(definition, gathered.marked)
         judge = Judge(definition, gathered.facts(definition))
         verdict = judge.verdict(now)
         patience = patience_of(judge, verdict, now) if looks_ahead else Patience(until=now, next_at=verdict.next_at)
-        return verdict, patience.limited(gathered.consent_until)
+        return judge, verdict, patience.limited(gathered.consent_until)
 
     def _messages(self, facts: Facts, transitions: Iterable[Transition]) -> tuple[OutboxMessage, ...]:
         found = list(transitions)
@@ -346,6 +346,10 @@ class _Group:
         if any(entry.causes - PLAIN_CAUSES for entry in self.entries):
             return None
         return reduce(Happened.and_more, (entry.happened for entry in self.entries))
+
+
+def _evidence(definition: Definition, gathered: Gathered, judge: Judge | None, moment: Moment) -> bytes:
+    return _encode(evidence(definition, gathered.facts(definition), moment.at, moment, judge))
 
 
 def _with_losses(

@@ -1,14 +1,18 @@
 """
 What a person of 100,000 events costs the others: merge, undo, withdrawal and erasure while events keep coming in.
 
-A collector with Planboard's plan and the twelve worked definitions holds a person: half of its events under an
-anonymous id, half under a user id, in one account. Clients send fresh events of other people, at a share of the rate
-that ingest bears alone, since decisions wait for a collector that is sent all it can take. The rate is taken for some
-seconds without anything else, and then during each operation, from the request until everything is decided (for the
-erasure: until its certificate is there).
+A database with the twelve worked definitions holds a person: half of its events of the last 60 days under an anonymous
+id, half under a user id, all in one account; and a hundred accounts of thirty people each. All that is stored and
+decided before anything is measured.
 
-    python -m benchmarks.rights [--events 100000] [--connections 4] [--seconds 5] [--share 0.5]
-                                [--operations merge erasure]
+Then the most that the collector takes in is taken for some seconds, and from then on clients send a share of that,
+evenly: events of the hundred accounts that happen at that moment. The share is one at which decisions keep up, since
+who waits behind others' decisions says nothing about rights. The rate of what is acknowledged is taken for some seconds
+without anything else, and then during each operation, from the request until everything about the person and its
+account is decided (for the erasure: until its certificate is there).
+
+    python -m benchmarks.rights [--events 100000] [--connections 4] [--seconds 5] [--share 0.4]
+                                [--operations merge erasure] [--quick]
 """
 
 import argparse
@@ -20,18 +24,28 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import chain
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
-from benchmarks.harness import Server, batches, collector, messages, requests, send_all
+from benchmarks.accounts import Crowd, doings, introductions, past, seed
+from benchmarks.harness import Server, batches, begin, collector, requests, waiting
 
 BATCH = 100
 LEAST = 0.5
 OPERATIONS = ("merge", "undo", "withdrawal", "erasure")
 OPERATION_SECONDS_MAX = 900.0
+DECIDED_SECONDS_MAX = 600.0
+CROWDS = [Crowd(f"crowd{number}", 30) for number in range(100)]
+PAST = 100  # of each of these accounts
 
 
 @dataclass
@@ -86,23 +100,35 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=100_000, help="of the person")
     parser.add_argument("--connections", type=int, default=4, help="clients at once")
     parser.add_argument("--seconds", type=float, default=5.0, help="how long the rate is taken without anything else")
-    parser.add_argument("--share", type=float, default=0.5, help="of the rate that ingest bears alone")
-    parser.add_argument("--operations", nargs="+", choices=OPERATIONS, default=OPERATIONS)
+    parser.add_argument("--share", type=float, default=0.4, help="of the most that is taken in")
+    parser.add_argument("--operations", nargs="+", choices=OPERATIONS, default=OPERATIONS, help="undo after merge only")
+    parser.add_argument("--quick", action="store_true", help="a small try: 5,000 events, two seconds")
     arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.events, arguments.seconds = 5_000, 2.0
     print(f"\nRights: a person of {arguments.events:,} events, {arguments.connections} connections of others")
-    with collector() as server:
-        token = _admin_token(server)
-        _meet(server, arguments.events)
-        pause = _pause(server, arguments.connections, arguments.share)
-        with Load(server, _others(server, 10_000, seed=9), pause).running(arguments.connections) as load:
-            time.sleep(arguments.seconds)
-            failed = [
-                name
-                for name, begin, is_done in _operations(server, token)
-                if name in arguments.operations and not _measure(load, name, begin, is_done, arguments.seconds)
-            ]
+    with TemporaryDirectory(prefix="assay-bench-") as folder:
+        database = begin(Path(folder) / "assay.db")
+        _fill(database, arguments.events)
+        with collector(database=database, plan=False) as server:
+            failed = _run(server, arguments)
     if failed:
         raise SystemExit(f"NOT REACHED: {', '.join(failed)}")
+
+
+def _run(server: Server, arguments: argparse.Namespace) -> list[str]:
+    """Every operation while others send; which of them cost too much."""
+    token = _admin_token(server)
+    _wait_until_decided(server)
+    pause = _pause(server, arguments.connections, arguments.seconds, arguments.share)
+    load = Load(server, _others(server, 20_000), pause)
+    with load.running(arguments.connections):
+        time.sleep(arguments.seconds)
+        return [
+            name
+            for name, begin_it, is_done in _operations(server, token)
+            if name in arguments.operations and not _measure(load, name, begin_it, is_done, arguments.seconds)
+        ]
 
 
 def _measure(load: Load, name: str, begin: Callable[[], object], is_done: Callable[[], bool], seconds: float) -> bool:
@@ -112,10 +138,13 @@ def _measure(load: Load, name: str, begin: Callable[[], object], is_done: Callab
     before = load.rate(started, time.perf_counter())
     started = time.perf_counter()
     begin()
-    while not is_done():
-        if time.perf_counter() - started > OPERATION_SECONDS_MAX:
-            raise SystemExit(f"{name} does not come to an end")
-        time.sleep(0.05)
+    with _progress(name) as tell:
+        while not is_done():
+            took = time.perf_counter() - started
+            if took > OPERATION_SECONDS_MAX:
+                raise SystemExit(f"{name} does not come to an end")
+            tell(f"{took:.0f} s, {waiting(load.server):,} people and accounts are due")
+            time.sleep(0.05)
     took = time.perf_counter() - started
     # What is over in a moment is looked at as long as the rate before, or the figure would be chance.
     time.sleep(max(0.0, seconds - took))
@@ -153,41 +182,84 @@ def _operations(server: Server, token: str) -> Iterator[tuple[str, Callable[[], 
 # --- who is there ---
 
 
-def _meet(server: Server, number: int) -> None:
+def _fill(database: Path, number: int) -> None:
+    """The accounts of others, and the person."""
+    now = datetime.now(UTC)
+    random = Random(1)
+    others = chain.from_iterable(
+        chain(introductions(crowd, now), doings(crowd, past(PAST, now, random), random)) for crowd in CROWDS
+    )
+    hers = chain(introductions(Crowd("acme", 1), now), _hers(number, now, random))
+    total = number + sum(PAST + 3 * crowd.people for crowd in CROWDS)
+    with _progress("storing") as tell:
+        seed(database, _told(chain(others, hers), total, tell))
+
+
+def _hers(number: int, now: datetime, random: Random) -> Iterator[dict[str, Any]]:
     """Half of the person's events under an anonymous id, half under a user id."""
-    tracks = [each for each in messages(5_000, seed=1) if each["type"] == "track"]
-    found = []
-    for index in range(number):
-        who = {"anonymousId": "v1"} if index % 2 else {"userId": "ada"}
-        rest = {
-            key: value for key, value in tracks[index % len(tracks)].items() if key not in ("userId", "anonymousId")
-        }
-        found.append({**rest, **who, "messageId": f"hers-{index}", "context": {"groupId": "acme"}})
-    send_all(server, requests(server, "/v1/batch", batches(found, server.key, 500)), 4)
-    while _backlog(server):
-        time.sleep(0.2)
+    for index, message in enumerate(doings(Crowd("acme", 1), past(number, now, random), random)):
+        rest = {key: value for key, value in message.items() if key != "userId"}
+        yield {**rest, **({"anonymousId": "v1"} if index % 2 else {"userId": "ada"}), "messageId": f"hers-{index}"}
 
 
-def _pause(server: Server, connections: int, share: float) -> float:
-    """How far apart a connection's requests begin when all together send a share of what ingest bears."""
-    wanted = _others(server, 5_000, seed=5)
-    seconds = send_all(server, wanted, connections)
-    print(f"  alone, ingest bears {len(wanted) * BATCH / seconds:,.0f} events/s; {share:.0%} of that are sent")
-    while _backlog(server):
-        time.sleep(0.2)
-    return connections * seconds / len(wanted) / share
+def _told(found: Iterable[dict[str, Any]], total: int, tell: Callable[[str], None]) -> Iterator[dict[str, Any]]:
+    for index, message in enumerate(found):
+        if index % 1_000 == 0:
+            tell(f"{index:,} of {total:,}")
+        yield message
 
 
-def _others(server: Server, number: int, seed: int) -> list[bytes]:
-    """Whole requests of other people's events, each with a place for a number of its own."""
-    found = [{**each, "messageId": f"{index}-@round@"} for index, each in enumerate(messages(number, seed=seed))]
-    return requests(server, "/v1/batch", batches(found, server.key, BATCH))
+def _wait_until_decided(server: Server) -> None:
+    """Until nobody is due."""
+    started = time.perf_counter()
+    with _progress("deciding") as tell:
+        while due := waiting(server):
+            took = time.perf_counter() - started
+            if took > DECIDED_SECONDS_MAX:
+                raise SystemExit(f"after {took:.0f} s {due:,} are still to be decided")
+            tell(f"{took:.0f} s, {due:,} people and accounts are due")
+            time.sleep(0.2)
 
 
-def _backlog(server: Server) -> int:
-    """How much is to be decided about anybody."""
-    with urlopen(f"{server.url}/readyz", timeout=60) as answer:
-        return int(json.load(answer)["agenda"]["due"])
+def _pause(server: Server, connections: int, seconds: float, share: float) -> float:
+    """How far apart a connection's requests begin when all together send a share of the most that is taken in."""
+    load = Load(server, _others(server, 20_000))
+    with load.running(connections):
+        time.sleep(seconds / 4)
+        started = time.perf_counter()
+        time.sleep(seconds)
+        most = load.rate(started, time.perf_counter())
+    print(f"  the most that is taken in is {most:,.0f} events/s; {share:.0%} of that are sent", flush=True)
+    _wait_until_decided(server)
+    return connections * BATCH / (most * share)
+
+
+def _others(server: Server, number: int) -> list[bytes]:
+    """Whole requests of events that happen when they arrive, each with a place for a number of its own."""
+    random = Random(number)
+    now = datetime.now(UTC)
+    parts = [doings(crowd, [now] * (1 + number // len(CROWDS)), random) for crowd in CROWDS]
+    found = [message for several in zip(*parts, strict=True) for message in several][:number]
+    fresh = [{key: value for key, value in message.items() if key != "timestamp"} for message in found]
+    fresh = [{**message, "messageId": f"{index}-@round@"} for index, message in enumerate(fresh)]
+    return requests(server, "/v1/batch", batches(fresh, server.key, BATCH))
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Callable[[str], None]]:
+    """How far long work is, for whoever watches: on a terminal in one line, else in a line every five seconds."""
+    is_watched = sys.stderr.isatty()
+    start, end = ("\r\033[K", "") if is_watched else ("", "\n")
+    last = 0.0
+
+    def tell(how_far: str) -> None:
+        nonlocal last
+        if time.monotonic() - last >= (0.2 if is_watched else 5.0):
+            last = time.monotonic()
+            print(f"{start}  {what}: {how_far}", file=sys.stderr, end=end, flush=True)
+
+    yield tell
+    print(start, file=sys.stderr, end="", flush=True)
 
 
 def _due(server: Server) -> int:

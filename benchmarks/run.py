@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-SCRIPTS = ("track", "delivery", "import_time", "ingest", "single", "plan", "history", "lag")
+SCRIPTS = ("track", "delivery", "import_time", "ingest", "single", "plan", "history", "lag", "rights")
 
 
 def main() -> None:

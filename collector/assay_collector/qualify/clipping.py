@@ -44,13 +44,14 @@ class Clipper:
         self._compiled = compiled
         self._belonging = belonging
         self._account = account
+        self._known: dict[tuple[bytes, bool], Spans] = {}
 
     def tallies(self, rows: Sequence[Tally]) -> list[Tally]:
         """What counts of these rows."""
         found: list[Tally] = []
         for row in rows:
             spans = self._spans(row)
-            if covers(spans, row.first_at, row.last_at):
+            if spans is ALWAYS or covers(spans, row.first_at, row.last_at):
                 found.append(row)
             elif not misses(spans, row.first_at, row.last_at):
                 found += self._part(row, spans)
@@ -61,7 +62,7 @@ class Clipper:
         found: list[TallyItem] = []
         for row in rows:
             spans = self._spans(row)
-            if covers(spans, row.first_at, row.last_at):
+            if spans is ALWAYS or covers(spans, row.first_at, row.last_at):
                 found.append(row)
             elif not misses(spans, row.first_at, row.last_at):
                 found += self._item_part(row, spans)
@@ -80,7 +81,11 @@ class Clipper:
         return [TallyItem(row.entity, row.signal, row.bucket, row.leaf, row.item, min(instants), max(instants))]
 
     def _spans(self, row: Tally | TallyItem) -> Spans:
-        return self._belonging.spans(row.leaf, named=self._account is not None and row.entity == self._account)
+        key = (row.leaf, row.entity == self._account)
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = self._belonging.spans(row.leaf, named=key[1])
+        return found
 
     def _read(self, row: Tally | TallyItem) -> Iterable[Occurrence]:
         named = self._account if row.entity == self._account else None

@@ -92,7 +92,9 @@ def test_a_plan_says_who_enters_and_writes_nothing(assay: Assay, house: House):
 
     assert ["anna", "bert"] == sorted(each["id"] for each in shown["enters"]["entities"])
     assert (0, None, True) == (shown["leaves"]["count"], shown["running"], shown["acceptable"])
-    assert ({"hits": 1, "of": 2, "share": 0.5}, {"hits": 1, "of": 1, "share": 1.0}) == (
+    half = {"hits": 1, "of": 2, "share": 0.5, "interval95": [0.0945, 0.9055]}
+    whole = {"hits": 1, "of": 1, "share": 1.0, "interval95": [0.2065, 1.0]}
+    assert (half, whole) == (
         shown["precision"],
         shown["recall"],
     )

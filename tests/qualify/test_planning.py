@@ -10,7 +10,7 @@ from examples.planboard.messages import write_instant
 from assay_collector.pql.definition import Catalogue, Definition
 from assay_collector.pql.ledger import Transition, standing
 from assay_collector.pql.lifecycle import Moment
-from assay_collector.qualify.planning import simulate
+from assay_collector.qualify.planning import Share, simulate
 from qualify import planboard
 from qualify.house import House, opened
 
@@ -83,3 +83,13 @@ def test_plan_and_live_agree_on_the_whole_history(
     )
     assert (set(), set()) == (found.enters, found.leaves) or where == "silent"
     assert before == planned.tallies()
+
+
+@pytest.mark.parametrize(
+    ("hits", "of", "expected"),
+    [(45, 300, (0.11403, 0.19482)), (3, 10, (0.10779, 0.60322)), (0, 25, (0.0, 0.13319)), (25, 25, (0.86681, 1.0))],
+)
+def test_a_share_of_few_says_little(hits: int, of: int, expected: tuple[float, float]):
+    """Wilson's interval, as SciPy computes it."""
+    assert expected == pytest.approx(Share(hits, of).interval, abs=5e-6)
+    assert None is Share(0, 0).interval

@@ -149,7 +149,12 @@ def _named(store: "Store", entities: Collection[bytes]) -> dict[str, Any]:
 
 
 def _share(share: "Share") -> dict[str, Any]:
-    return {"hits": share.hits, "of": share.of, "share": None if share.value is None else round(share.value, 4)}
+    return {
+        "hits": share.hits,
+        "of": share.of,
+        "share": None if share.value is None else round(share.value, 4),
+        "interval95": None if share.interval is None else [round(end, 4) for end in share.interval],
+    }
 
 
 def _print(shown: dict[str, Any], names: int) -> None:
@@ -189,9 +194,10 @@ def _print(shown: dict[str, Any], names: int) -> None:
 
 
 def _of(share: dict[str, Any], words: str) -> str:
-    return (
-        f"{share['hits']} of {share['of']} ({share['share']:.0%}) {words}" if share["of"] else "nobody to judge by yet;"
-    )
+    if not share["of"]:
+        return "nobody to judge by yet;"
+    least, most = share["interval95"]
+    return f"{share['hits']} of {share['of']} ({share['share']:.0%}, likely {least:.0%} to {most:.0%}) {words}"
 
 
 def _event(named: Any) -> str:

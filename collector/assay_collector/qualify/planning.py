@@ -9,6 +9,8 @@ import gc
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from math import sqrt
+from statistics import NormalDist
 
 from assay.contract.times import DAY
 from assay_collector.identity.rules import DEFAULT_IDENTITY_RULES, IdentityRules
@@ -62,6 +64,10 @@ class Overlap:
         return self.jaccard > OVERLAP_MAX
 
 
+# So many standard deviations from the mean lie 95 % of a normal distribution.
+_Z = NormalDist().inv_cdf(0.975)
+
+
 @dataclass(frozen=True, slots=True)
 class Share:
     """So many of so many."""
@@ -73,6 +79,16 @@ class Share:
     def value(self) -> float | None:
         """None: of nobody."""
         return self.hits / self.of if self.of else None
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Within what the share of all there ever will be lies, 19 times of 20 (Wilson's score interval)."""
+        if not self.of:
+            return None
+        spread = _Z * _Z / self.of
+        middle = (self.hits / self.of + spread / 2) / (1 + spread)
+        half = _Z / (1 + spread) * sqrt(self.hits * (self.of - self.hits) / self.of**3 + spread / self.of / 4)
+        return max(0.0, middle - half), min(1.0, middle + half)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

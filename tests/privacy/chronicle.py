@@ -71,12 +71,15 @@ class Chronicle:
         if who not in self.seen:
             return "unknown"
         self.erased |= self._everything_of(who)
-        self.seen = {each for each in self.seen if id_of(each) not in self.erased}
         kept = {id: message for id, message in self.messages.items() if id_of(_leaf(message)) not in self.erased}
         self.messages = {id: self._without_the_erased(message) for id, message in kept.items()}
         acts, self.acts = self.acts, {}
         for act in acts.values():
             self.take(act)
+        # What only the messages of the erased spoke of is not known any more.
+        left = {each for message in self.messages.values() for each in named(message)}
+        ends = {end for act in self.acts.values() for pair in act.pairs for end in pair}
+        self.seen = {each for each in self.seen if each in left or id_of(each) in ends}
         return "erased"
 
     def _everything_of(self, who: Identifier) -> set[bytes]:
@@ -84,10 +87,11 @@ class Chronicle:
         told = self.told()
         person = told.person(id_of(who))
         found = {id for id in told.everybody() if told.person(id) == person}
-        previous = [message["previousId"] for message in self.messages.values() if message.get("previousId")]
-        for name in previous:
-            anonymous, user = ("anonymous", name), ("user", name)
-            if id_of(anonymous) in found and user not in self.seen:
+        for message in self.messages.values():
+            if not message.get("previousId"):
+                continue
+            anonymous, user = ("anonymous", message["previousId"]), ("user", message["previousId"])
+            if {id_of(anonymous), id_of(_leaf(message))} <= found and user not in self.seen:
                 found.add(id_of(user))
             if id_of(user) in found and not told.is_somebody(anonymous):
                 found.add(id_of(anonymous))

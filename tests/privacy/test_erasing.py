@@ -9,7 +9,7 @@ import pytest
 from assay_collector.ingest.admission import Admitter, PlanFinding
 from assay_collector.pql.matching import SignalIndex
 from assay_collector.privacy.office import AlreadyErased, AmbiguousSubject, Subject, UnknownSubject
-from assay_collector.store import Admission, Source
+from assay_collector.store import Admission, IdentityAct, Source
 from assay_collector.stores.sqlite.store import SQLiteStore
 from builders import read_event
 from privacy.house import CATALOGUE, Desk, id_of
@@ -333,6 +333,19 @@ def test_a_previous_name_is_erased_in_either_reading(desk: Desk):
     assert "stored" == outcome.status
     assert {} == desk.rows_naming(b"ada-7f")
     assert set() == desk.rows_naming(ADA, id_of("anonymous", "ada-7f")).keys() - KEPT
+
+
+def test_what_only_her_messages_spoke_of_goes_with_them(desk: Desk):
+    """An admin said that the browser is not hers; nobody else was seen on it, so nothing is known of it any more."""
+    desk.take_in(identify(START, "ada-7f", anon="visitor-93"), identify(START, "bob", anon="visitor-5"))
+    pair = (ADA, VISITOR) if ADA < VISITOR else (VISITOR, ADA)
+    desk.store.agenda.act(IdentityAct(b"u" * 16, START, "grace", "undo", (pair,)), START)
+    desk.house.decide(desk.clock[0])
+    desk.erase("ada-7f")
+    (outcome,) = desk.house.receive([track("Made", START, anon="visitor-93")], now=desk.clock[0])
+
+    assert "stored" == outcome.status
+    assert {("bob",), ("visitor-5",), ("visitor-93",)} == {row[3:] for row in desk.rows()["identifiers"]}
 
 
 def test_a_name_that_is_a_visitors_own_stays_that_visitors(desk: Desk):

@@ -170,14 +170,14 @@ class Life:
             elif isinstance(step, IdentityAct):
                 self._say(step)
             else:
-                assert self.chronicle.erase(step) == self._erase(step)
+                answer = self._erase(step)
+                assert self.chronicle.erase(step) == answer
+                self._go_on()
         self._receive(batch)
 
     def settle(self) -> None:
         """Erasures are carried out to their end, everybody is decided, and recipients are told."""
-        for request_id in self.desk.office.erasures():
-            while self._carry_on(request_id, rows=200):
-                pass
+        self._finish_erasures()
         self.desk.house.decide(LATER)
         self.desk.deliver()
         self.desk.office.settle()
@@ -199,13 +199,15 @@ class Life:
 
     def _erase(self, who: Identifier) -> str:
         type, value = who
+        if who not in self.chronicle.seen:
+            # Perhaps only the messages of somebody spoke of it whose rows are not gone yet.
+            self._finish_erasures()
         try:
             self.desk.office.enter("erase", Subject(value=value, type=type))
         except UnknownSubject:
             return "unknown"
         except AlreadyErased:
             return "already erased"
-        self._go_on()
         return "erased"
 
     def _go_on(self) -> None:
@@ -218,6 +220,11 @@ class Life:
 
     def _carry_on(self, request_id: bytes, rows: int) -> bool:
         return self.desk.store.rights.erase_some(request_id, rows, self._redaction, LATER)
+
+    def _finish_erasures(self) -> None:
+        for request_id in self.desk.office.erasures():
+            while self._carry_on(request_id, rows=200):
+                pass
 
     def _may(self, share: float) -> bool:
         return self._random.random() < share
@@ -240,10 +247,12 @@ def test_any_history_in_any_order_is_what_a_naive_replay_says(desk: Desk, histor
     What order means: an erasure is an act at the moment of its arrival. It takes whoever is known by the id at that
     moment, by the links and the words of admins as they then are, with all that arrived under any of those ids. What
     arrives under them afterwards is refused; of others' messages, and of an admin's word on several pairs, the part
-    that names them is not taken. Whoever is not known yet is not erased. Between two erasures the order of messages,
-    links, undos and consent does not show: an undo counts by its own time, whether it arrives before or after what it
-    undoes. An admin speaks only of ids that are known.
-    The log of consent is kept, so a no that an erased person left on somebody else's browser still binds that browser.
+    that names them is not taken. Whoever is not known yet is not erased, and an id of which only the person's messages
+    spoke goes when their rows go. The log of consent is kept, so a no that an erased person left on somebody else's
+    browser still binds that browser.
+
+    Between two erasures the order of messages, links, undos and consent does not show: an undo counts by its own time,
+    whether it arrives before or after what it undoes. An admin speaks only of ids that are known.
     """
     desk.clear()
     life = Life(desk, random)

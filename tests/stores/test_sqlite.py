@@ -282,7 +282,8 @@ def test_no_hot_call_reads_a_whole_table(store: SQLiteStore):
             (sql, step[3])
             for sql in asked
             for step in connection.execute(f"EXPLAIN QUERY PLAN {sql}")
-            if "SCAN" in step[3] and "CONSTANT" not in step[3]
+            # What a subquery reads is a step of its own.
+            if "SCAN" in step[3] and "CONSTANT" not in step[3] and "(subquery" not in step[3]
         ]
     assert len(asked) > 40
     assert [] == scans

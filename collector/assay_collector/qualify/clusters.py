@@ -30,7 +30,7 @@ def _other_readings(facts: Facts, component: Component, mine: Collection[bytes])
     for row in component.links:
         if row.as_user is None:
             continue
-        if row.former in mine and row.as_user not in component.types:
+        if {row.low, row.high} <= set(mine) and row.as_user not in component.types:
             found.add(row.as_user)
         if row.as_user in mine and not _is_somebody(facts, component, row.former):
             found.add(row.former)

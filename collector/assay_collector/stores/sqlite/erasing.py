@@ -17,9 +17,10 @@ import msgspec
 from assay_collector.store import Cause, Redaction, Touch
 from assay_collector.stores.sqlite.agenda import touch
 from assay_collector.stores.sqlite.database import Database
-from assay_collector.stores.sqlite.holdings import REMOVED, UNDER_ACCOUNTS, Holding, remove_some
+from assay_collector.stores.sqlite.holdings import EVENTS, REMOVED, UNDER_ACCOUNTS, Holding, count, remove_some
 from assay_collector.stores.sqlite.quarantined import naming
 from assay_collector.stores.sqlite.rows import marks, select_in
+from assay_collector.stores.sqlite.stops import move
 
 # So many rows of an account's tallies are looked through at a time.
 LOOK_ROWS = 20_000
@@ -422,9 +423,21 @@ def _last(_: Database, portion: Portion) -> Remove:
         _touch(connection, [row for row in rows if row[0] != "neighbour"], ("erasure",), portion.now)
         neighbours = [("user", entity) for kind, entity in rows if kind == "neighbour"]
         _touch(connection, neighbours, ("erasure", "identity"), portion.now)
-        return Done({}, "more" if len(rows) == portion.rows_max else None)
+        forgotten = _forget_unspoken(connection, [entity for _, entity in neighbours])
+        return Done(forgotten, "more" if len(rows) == portion.rows_max else None)
 
     return remove
+
+
+def _forget_unspoken(connection: Connection, ids: Sequence[bytes]) -> dict[str, int]:
+    """Identifiers of which only the person's messages ever spoke go with those."""
+    about = [EVENTS, *(each for each in REMOVED if each.table not in ("identifiers", "people", "agenda"))]
+    unspoken = [(id,) for id in ids if not any(count(connection, holding, [id]) for holding in about)]
+    removed = connection.executemany("DELETE FROM identifiers WHERE id = ?", unspoken).rowcount if unspoken else 0
+    if unspoken:
+        connection.executemany("DELETE FROM people WHERE leaf = ?", unspoken)
+        move(connection)  # whoever remembers what is stored must look again
+    return {"identifiers": removed}
 
 
 def _touch(connection: Connection, entities: Sequence[tuple[Any, bytes]], causes: Sequence[Cause], now: int) -> None:

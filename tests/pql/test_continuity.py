@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -78,3 +79,32 @@ def test_who_is_qualified_under_the_elder_alone_exits_then():
     younger = [Moment(1, "qualified", 10), Moment(1, "exited", 20)]
 
     assert [Moment(1, "qualified", 50), Moment(1, "exited", AT)] == splice([Moment(1, "qualified", 50)], younger, AT)
+
+
+@pytest.mark.parametrize(
+    ("elder", "younger", "expected"),
+    [
+        pytest.param(
+            [(1, "qualified", 50), (1, "exited", AT)], [(1, "qualified", 80)], [(1, "qualified", 50)], id="elder ends"
+        ),
+        pytest.param([(1, "qualified", 50)], [(1, "qualified", AT)], [(1, "qualified", 50)], id="younger begins"),
+        pytest.param([], [(1, "qualified", 80), (1, "exited", AT)], [], id="younger ends, and elder never began"),
+        pytest.param(
+            [(1, "qualified", 50)],
+            [(1, "qualified", 80), (1, "expired", AT)],
+            [(1, "qualified", 50), (1, "expired", AT)],
+            id="younger ends what is open",
+        ),
+        pytest.param(
+            [(1, "qualified", 50)],
+            [(1, "qualified", 10), (1, "expired", 20)],
+            [(1, "qualified", 50), (1, "exited", AT)],
+            id="what ended long ago ends nothing",
+        ),
+    ],
+)
+def test_what_happens_at_the_very_instant_is_the_youngers(elder, younger, expected):
+    """The elder speaks of the time before it; an end that the younger sets then is an end of what is open."""
+    spliced = splice([Moment(*each) for each in elder], [Moment(*each) for each in younger], AT)
+
+    assert [Moment(*each) for each in expected] == spliced

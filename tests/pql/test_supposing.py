@@ -10,6 +10,7 @@ from assay_collector.pql.comparators import parse_comparator
 from assay_collector.pql.decision import Judge
 from assay_collector.pql.definition import Trait
 from assay_collector.pql.supposing import NO_WITNESS, Deed, properties_for, suppose, witness
+from assay_collector.pql.tallies import hour_of
 from pql.facts import START, definition, facts_of
 
 TESTS = [
@@ -47,6 +48,13 @@ def test_the_simplest_witness_is_the_first(test: Any, expected: Any):
     found = witness([(parse_comparator(test), True)])
 
     assert (expected, type(expected)) == (found, type(found))
+
+
+def test_a_witness_lies_between_two_bounds_however_near():
+    """In whatever order they are told."""
+    bounds = ["more than 1", "at most 9", "less than 1.005"]
+
+    assert 1.0025 == witness([(parse_comparator(test), True) for test in bounds])
 
 
 def test_properties_that_pass_are_told_by_path():
@@ -99,3 +107,13 @@ def test_a_trait_is_worth_what_is_told_from_then_on():
     assert ["guest", "admin", "admin"] == [judge.value_at(ROLE, START + more) for more in (4, 5, 99)]
     assert [None, "admin"] == [after(role="admin").value_at(ROLE, START + more) for more in (4, 5)]
     assert "member" == after(roles=roles).value_at(ROLE, START + 5)
+
+
+def test_the_instants_of_an_hour_are_those_of_that_hour_in_order():
+    """What is supposed among what was there; other hours are as they were."""
+    told = [(START, "Signed Up"), (START + 3, "Made"), (START + 9, "Made")]
+    signal = USES["every"].signal.id
+    instants = suppose(ASKED, facts_of(ASKED, told), START + 5, [Deed("Other")], {}).instants
+
+    assert [0, 3, 5, 9] == [at - START for at, _ in instants(signal, hour_of(START))]
+    assert [] == list(instants(signal, hour_of(START) + 1))

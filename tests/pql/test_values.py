@@ -273,3 +273,26 @@ def test_points_that_do_not_decay_end_with_their_window():
     found = score_values(score(item), facts({TRIED.id: minutes(0, 30)}), lambda _: Steps(None))
 
     assert [(0, 4), (30, 8), (60, 4), (90, 0)] == changes_of(found)
+
+
+@pytest.mark.parametrize(
+    ("window", "half_life", "expected"),
+    [
+        (d.Ever(), None, [(30, 4), (90, 8)]),
+        (d.Rolling(2 * HOUR), None, [(30, 4), (90, 8), (150, 4), (210, 0)]),
+        (d.Rolling(2 * HOUR), HOUR, [(30, 4), (90, 6), (150, 2), (210, 0)]),
+    ],
+)
+def test_a_sequence_gives_points_for_each_time_that_it_was_completed(
+    window: d.Window, half_life: int | None, expected: list[tuple[int, int]]
+):
+    """From its second step on; a second step that no first one preceded gives none."""
+    item = d.Points(Decimal(4), each=d.Sequence("sold", TRIED, BOUGHT, HOUR, window), half_life=half_life)
+    told = facts({TRIED.id: minutes(0, 60), BOUGHT.id: minutes(-1, 30, 90, 200)})
+
+    assert expected == changes_of(score_values(score(item), told, lambda _: Steps(None)))
+
+
+def test_the_time_since_has_no_value_that_steps():
+    """It grows at every instant, so that only its truth can be told over time; see `since_truth`."""
+    assert Steps(None) == values(QUIET, facts({TRIED.id: minutes(0, 30)}))

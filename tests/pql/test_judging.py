@@ -6,6 +6,7 @@ import pytest
 
 from assay.contract.times import DAY, HOUR, MINUTE
 from assay_collector.pql.decision import Judge, Moment, Verdict, decide
+from assay_collector.pql.definition import AnyOf
 from assay_collector.pql.lifecycle import ENDS
 from pql.facts import AFTER, START, Raw, definition, facts_of
 
@@ -143,6 +144,29 @@ def test_a_variant_of_a_stage_replaces_that_stage_alone():
     assert ["one", None, "two"] == [stage(name, admin) for name in "ABC"]
 
 
+def test_the_condition_at_an_instant_is_that_of_the_variants_that_it_is():
+    """Of every stage its own, or that of the first variant that is meant."""
+    varied = definition(
+        ABC + f"stages:\n  - {{name: one, qualify: {A}}}\n  - {{name: two, qualify: {B}}}\n"
+        f"variants: [{{name: v, when: {{user.role: admin}}, stage: two, qualify: {C}}}]"
+    )
+    judge = Judge(varied, facts_of(varied, [], {"user.role": [(START, "admin")]}))
+    one, two = (rung.qualify for rung in varied.stages)
+
+    assert AnyOf((one, two)) == judge.qualify_at(START - 1)
+    assert AnyOf((one, varied.variants[0].qualify)) == judge.qualify_at(START)
+
+
+@pytest.mark.parametrize(("need", "truths"), [(1, [False, True, True]), (2, [False, False, True])])
+def test_so_many_of_several_hold_at_an_instant_as_over_time(need: int, truths: list[bool]):
+    """Counted then."""
+    some = definition(ABC + f"qualify: {{at_least: {{count: {need}, of: [{A}, {B}]}}}}")
+    judge = Judge(some, facts_of(some, [(START, "A"), (START + 1, "B")]))
+
+    assert truths == [judge.truth_at(some.qualify, START + more) for more in (-1, 0, 1)]
+    assert truths == [judge.truth(some.qualify).at(START + more) for more in (-1, 0, 1)]
+
+
 # --- at one instant ---
 
 
@@ -159,8 +183,10 @@ def test_the_time_since_is_counted_from_the_last_event_by_then():
 
 def test_what_is_supposed_is_worth_that_at_every_instant():
     """Whatever the facts say, and only the subjects that are supposed."""
-    two = definition(ABC + "qualify: {a: at least 1, b: at least 1}")
-    supposed, other = (next(use for use in two.uses if use.name == name) for name in "ab")
+    two = definition(
+        "signals: {a: {count: A}, b: {count: B}, s: {since: A}}\nqualify: {a: at least 1, b: at least 1, s: at most 1h}"
+    )
+    supposed, other, since = (next(use for use in two.uses if use.name == name) for name in "abs")
     judge = Judge(two, facts_of(two, [(START, "A")]), {supposed: 7})
 
     assert (7, 7, 0) == (
@@ -168,6 +194,7 @@ def test_what_is_supposed_is_worth_that_at_every_instant():
         judge.value_at(supposed, START),
         judge.value_at(other, START),
     )
+    assert 5 == judge.value_at(since, START + 5)
     assert judge.truth_at(two.qualify, START) is False
 
 

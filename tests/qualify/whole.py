@@ -77,6 +77,7 @@ def _conditions(entity: str) -> st.SearchStrategy[Any]:
             some.map(lambda found: {"all": found}),
             some.map(lambda found: {"any": found}),
             parts.map(lambda part: {"not": part}),
+            st.tuples(st.integers(1, 2), some).map(lambda pair: {"at_least": {"count": pair[0], "of": pair[1]}}),
         )
 
     return st.recursive(_criteria(entity), of, max_leaves=3)

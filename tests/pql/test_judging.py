@@ -208,3 +208,14 @@ def test_a_score_enters_at_the_very_points_and_leaves_below_the_others():
     truth = Judge(scored, facts_of(scored, raw)).truth(scored.qualify)
 
     assert [False, True, True, True, False, False] == [truth.at(at) for at, _ in raw]
+
+
+@pytest.mark.parametrize("how", ["{%s, b: at least 1}", "{any: [{%s}, {b: at least 1}]}", "{not: {%s}, b: at least 1}"])
+def test_a_score_is_found_wherever_the_condition_asks_for_it(how: str):
+    """Among other criteria, and under a `not`."""
+    scored = definition(
+        "signals: {a: {count: A}, b: {count: B}}\n"
+        f"qualify: {how % 'score: [{each: a, points: 2, cap: 10}], enter: 4'}"
+    )
+
+    assert 2 == Judge(scored, facts_of(scored, [(START, "A")])).score.at(START)

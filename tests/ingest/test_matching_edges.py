@@ -35,3 +35,10 @@ def test_a_property_passes_or_it_does_not(test, value, passes):
     assert passes is compiled.matches("x", {"k": value})
     assert passes is compiled.passes({"k": value})
     assert not compiled.matches("y", {"k": value})
+
+
+def test_a_part_of_a_number_tells_it_apart():
+    """Two and a half is not two."""
+    compiled = CompiledSignal(signal("x", of="v"))
+
+    assert 3 == len({compiled.item({"v": value}, LEAF) for value in (2, 2.0, 2.5, -2.5)})

@@ -283,9 +283,7 @@ def _qualifier(
         external_id = identifier.value if identifier else None
         return webhook_messages(transition, external_id=external_id, endpoints=loaded.endpoints, now=now())
 
-    return Qualifier(
-        store, Catalogue(), notify=notify, identity=rules, release=release, stopwatch=worked, elapsed=elapsed
-    )
+    return Qualifier(store, Catalogue(), notify=notify, identity=rules, release=release, elapsed=elapsed)
 
 
 def _start_deliver(parts: ExitStack, store: Store, loaded: Loaded) -> None:

@@ -83,7 +83,7 @@ def test_the_event_that_turns_it_is_looked_at(many: House):
 def test_whoever_was_expensive_rests(many: House):
     """For so many times what the decision took; then what came meanwhile is decided at once. Others are not kept."""
     clock = Clock(SECOND)
-    qualifier = Qualifier(many.store, MANY, notify=lambda transition, identifier: (), stopwatch=clock)
+    qualifier = Qualifier(many.store, MANY, notify=lambda transition, identifier: (), elapsed=clock)
     many.receive(made(1, NOW), now=NOW)
     assert 0 < qualifier.run_once(NOW)
     many.receive(made(9, NOW + 1), now=NOW + 10 * SECOND)

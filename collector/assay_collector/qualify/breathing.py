@@ -24,6 +24,7 @@ class Breath:
         self._elapsed = elapsed
         self._section: AbstractContextManager[None] | None = None
         self._since = 0
+        self._before = 0  # how long all earlier sections lasted
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -33,6 +34,11 @@ class Breath:
             yield
         finally:
             self._end()
+
+    @property
+    def worked(self) -> int:
+        """For how many microseconds the turn was held in all; what others took in between is left out."""
+        return self._before + (0 if self._section is None else self._elapsed() - self._since)
 
     def __call__(self) -> None:
         """Let others go first, if it is time to."""
@@ -48,4 +54,5 @@ class Breath:
     def _end(self) -> None:
         section, self._section = self._section, None
         if section is not None:
+            self._before += self._elapsed() - self._since
             section.__exit__(None, None, None)

@@ -76,7 +76,6 @@ class Qualifier:
         identity: IdentityRules = DEFAULT_IDENTITY_RULES,
         live_at: Mapping[str, int] | None = None,
         release: Callable[[Sequence[bytes]], None] | None = None,
-        stopwatch: Callable[[], int] = lambda: 0,
         elapsed: Callable[[], int] = lambda: 0,
     ) -> None:
         """
@@ -85,12 +84,10 @@ class Qualifier:
             release: Has events count that waited for a grant; None: by the signals of the catalogue. Where others are
                 tallied as well, whoever takes events in has to do it.
             live_at: See `use`.
-            stopwatch: Microseconds that the calling thread has computed: what a decision takes decides how long its
-                entity rests. By default time stands still, and nobody does.
-            elapsed: Microseconds that have passed for everybody, whoever computed: how long a section and a round may
-                last. By default as long as they like.
+            elapsed: Microseconds that have passed, from any moment on: how long a section and a round may last, and
+                what a decision takes, which decides how long its entity rests. By default time stands still: they last
+                as long as they like, and nobody rests.
         """
-        self._stopwatch = stopwatch
         self._elapsed = elapsed
         self._breath = Breath(store.turn, elapsed)
         self._is_behind = False  # after the last round somebody was still due
@@ -222,9 +219,9 @@ class Qualifier:
         started = self._elapsed()
         with self._breath.held():
             for group in _by_subject(facts, entries):
-                begun = self._stopwatch()
+                begun = self._breath.worked
                 decided += self._decide_group(facts, group, now)
-                self._rest(group, now, self._stopwatch() - begun)
+                self._rest(group, now, self._breath.worked - begun)
                 if at_most is not None and self._elapsed() - started > at_most:
                     break
                 self._breath()
@@ -274,7 +271,7 @@ class Qualifier:
     def _decide_anew(
         self, facts: Facts, group: "_Group", definitions: Sequence[Definition], now: int, *, is_busy: bool
     ) -> tuple[tuple[Transition, ...], dict[str, Patience]]:
-        begun = self._stopwatch()
+        begun = self._breath.worked
         if not definitions:
             return self._retract_retired(facts.ledger(group.kind, [group.subject]), group.kind, now), {}
         gather = self._gatherer.person if group.kind == "user" else self._gatherer.account
@@ -287,7 +284,7 @@ class Qualifier:
         found: dict[str, Patience] = {}
         for definition in definitions:
             # Most are not heard of again soon, so only the second decision looks ahead, unless the first was dear.
-            looks_ahead = is_busy or self._stopwatch() - begun > DEAR
+            looks_ahead = is_busy or self._breath.worked - begun > DEAR
             judge, verdict, found[definition.id] = self._judge(definition, gathered, now, looks_ahead=looks_ahead)
             for id in sorted({group.subject, *(row.entity for row in ledger)}):
                 rows = [row for row in ledger if row.entity == id and row.definition == definition.id]

@@ -24,6 +24,15 @@ def test_criteria_are_the_same_by_what_they_ask_and_not_by_name():
     assert one == criteria_in_use(asked("{any: [{b: at least 2}, {a: at least 1}]}", "eligible: {user.plan: trial}"))
 
 
+def test_traits_and_numbers_are_told_apart_by_what_they_mean():
+    """However a number is written; ten is not one."""
+    assert 2 == len(criteria_in_use(asked("{user.x: 1, user.y: 1}")))
+    assert criteria_in_use(asked("{b: at least 1.50}")) == criteria_in_use(asked("{b: at least 1.5}"))
+    assert 4 == len({criteria_in_use(asked(f"{{b: at least {n}}}")) for n in (1, 10, 1.5, 15)})
+    assert criteria_in_use(asked("{user.x: [b, a]}")) == criteria_in_use(asked("{user.x: [a, b]}"))
+    assert asked("{a: 1, b: 1}").hash != asked("{any: [{a: 1}, {b: 1}]}").hash
+
+
 def test_the_hash_of_the_content_changes_with_any_word_and_not_with_order():
     """Also with those that decide nothing, as a reason."""
     one = content_hash(asked("{a: at least 1, b: at least 2}"))

@@ -25,10 +25,10 @@ def leaf(name: str, value: Any, holds: bool | None, test: str = "at least 3") ->
 )
 def test_lost_is_what_held_and_holds_no_more(before: Any, after: Any, expected: tuple[Any, Any] | None):
     """The same test of the same name, whether it is false now, unknown, or not there at all."""
-    lost = losses({"qualify": before}, {"qualify": after}, "consent")["lost"]
+    told_of = losses({"qualify": before}, {"qualify": after}, "consent")
 
     told = [{"criterion": "tasks", "test": "at least 3", "was": expected[0], "is": expected[1]}] if expected else []
-    assert told == lost
+    assert {"lost": told, "because": "consent"} == told_of
 
 
 def test_criteria_are_found_wherever_they_stand():

@@ -9,10 +9,11 @@ from contextlib import contextmanager
 # it gets about one turn in as many milliseconds.
 PATIENCE_SECONDS = 0.005
 LOOK_SECONDS = 0.0005
-# Where others have had turns of late, background work rests this long before each of its own. The lock alone is not
-# enough: whoever comes back from the disk waits for the interpreter, and a thread that computes gives that up late.
+# For each turn that others have had of late, background work rests this long before its own, and no longer than that.
+# The lock alone is not enough: whoever comes back from the disk waits for the interpreter, and a thread that computes
+# gives that up late.
 REST_SECONDS = 0.0005
-REST_SECONDS_MAX = 0.005
+REST_SECONDS_MAX = 0.01
 
 
 class Turns:

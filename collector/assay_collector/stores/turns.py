@@ -9,7 +9,7 @@ from contextlib import contextmanager
 # it gets about one turn in as many milliseconds.
 PATIENCE_SECONDS = 0.005
 LOOK_SECONDS = 0.0005
-# For each turn that others have had of late, background work rests this long before its own, and no longer than that.
+# For each turn that others have had of late, background work rests this long before its own, up to the most it may.
 # The lock alone is not enough: whoever comes back from the disk waits for the interpreter, and a thread that computes
 # gives that up late.
 REST_SECONDS = 0.0005

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from assay_collector.pql.definition import Catalogue
@@ -123,7 +123,6 @@ MOMENTS = ["a little is filled", "decided", "killed"]
 happenings = st.one_of(messages, waiting, grants, st.sampled_from(ALL), st.sampled_from(MOMENTS))
 
 
-@settings(max_examples=60)
 @given(st.lists(happenings, max_size=25))
 def test_backfill_then_live_is_live_all_along(happened):
     """Whatever comes before, during and after, and wherever the process dies (invariant 21)."""
@@ -205,7 +204,6 @@ def test_until_all_is_filled_the_version_before_decides():
         assert {"bert"} == set(each.house.since("tasks"))
 
 
-@settings(max_examples=30)
 @given(st.lists(messages, max_size=14), st.integers(1, 4), st.integers(1, 4))
 def test_a_threshold_alone_is_as_if_it_had_always_been_so(sent, before, after):
     """No event is read again, and what stands is what a full replay says (invariant 20)."""

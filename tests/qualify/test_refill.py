@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from assay_collector.pql.definition import Catalogue
@@ -92,7 +92,6 @@ messages = st.builds(
 )
 
 
-@settings(max_examples=25)
 @given(st.lists(messages, max_size=12))
 def test_whatever_is_stored_refilling_tallies_as_receiving_did(sent):
     """Also people with two ids, accounts, denials, odd values."""

@@ -39,7 +39,7 @@ def log_of(store: Store, *instants: int) -> None:
         store.events.commit([admission(name, marks=(), at=at)], [])
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.integers(-3, 3), st.sampled_from([None, b"x" * 16, b"y" * 16]))), st.data())
 def test_the_order_and_grouping_of_marks_do_not_show(store: Store, steps, data):
     """Tallies are increments that commute: any permutation, split anywhere, gives the same rows."""

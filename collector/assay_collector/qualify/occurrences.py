@@ -119,9 +119,13 @@ class Rereader:
                     runs[key] = (run[0], last, run[2])
                 continue
             latest = stands_until(first)
-            if not is_known and last > latest:
+            if last > latest and not is_known:
                 unclear.add((place, hour))
                 continue
+            if last > latest:
+                # The two stand for nothing between them: somebody's other identifier may have been there.
+                yield Occurrence(first, b"", person, item)
+                first, latest = last, stands_until(last)
             if run is not None:
                 yield from _ends(run, person, item)
             runs[key] = (first, last, latest)
